@@ -1,0 +1,1 @@
+from sciml.problem import *

@@ -1,0 +1,43 @@
+"""What a declaration becomes: weak form, strong residual and energy in torch, and what it says of itself."""
+
+from sciml.forms.analyse import Analysis, analyse
+from sciml.forms.balance import Balance, balance, condition_data, strong_form
+from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, reverse_jet, taylor_jet
+from sciml.forms.lowering import Derivative, lower
+from sciml.forms.pointwise import (
+    PointwiseOperator,
+    boundary_residual,
+    condition_value,
+    energy,
+    exact_jet,
+    pointwise,
+    strong_residual,
+)
+from sciml.forms.program import Program
+from sciml.forms.weak import WeakForm, weak_form
+
+__all__ = [
+    "Analysis",
+    "Balance",
+    "Derivative",
+    "Jet",
+    "PointwiseOperator",
+    "Program",
+    "TaylorSeries",
+    "WeakForm",
+    "analyse",
+    "balance",
+    "boundary_residual",
+    "condition_data",
+    "condition_value",
+    "energy",
+    "exact_jet",
+    "jet_of_output",
+    "lower",
+    "pointwise",
+    "reverse_jet",
+    "strong_form",
+    "strong_residual",
+    "taylor_jet",
+    "weak_form",
+]

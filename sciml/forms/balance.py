@@ -1,0 +1,132 @@
+"""The balance law of a problem: flux, reaction and load, whichever way it was declared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ufl
+from ufl import classes
+
+from sciml.errors import DeclarationError, UnsupportedError
+from sciml.forms.lowering import lower, nodes
+from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, symbol
+
+__all__ = ["Balance", "balance", "condition_data", "strong_form"]
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """−div flux + reaction = load, as UFL in the problem's symbols.
+
+    Attributes
+    ----------
+    flux : UFL, shape of ∇u
+    reaction : UFL, shape of u
+    load : UFL, shape of u
+    manufactured : bool
+        Whether the load was made from the exact solution.
+    """
+
+    flux: Any
+    reaction: Any
+    load: Any
+    manufactured: bool
+
+
+def balance(problem: Problem) -> Balance:
+    """The balance law; flux and reaction of an energy W are ∂W/∂∇u and ∂W/∂u.
+
+    Raises
+    ------
+    UnsupportedError
+        The problem declares only its weak form.
+    DeclarationError
+        The energy contains second derivatives, or the law contains a degree-0 unknown.
+    """
+    return problem.derived("balance", lambda: _balance(problem))
+
+
+def _balance(problem: Problem) -> Balance:
+    declared = problem.declaration
+    if declared.weak is not None:
+        raise UnsupportedError(
+            f"{problem!r} declares only its weak form, so it has no strong form or energy; use the fenics solver."
+        )
+    zero = ufl.constantvalue.Zero(problem.shape)
+    if declared.energy is not None:
+        flux, reaction = _split_energy(declared.energy, declared.u)
+    else:
+        flux, reaction = declared.flux, zero if declared.reaction is None else declared.reaction
+    if declared.load is not None or declared.exact is None:
+        return Balance(flux, reaction, zero if declared.load is None else declared.load, False)
+    manufactured = ufl.replace(-ufl.div(flux) + reaction, {declared.u: declared.exact})
+    return Balance(flux, reaction, manufactured, True)
+
+
+def strong_form(problem: Problem) -> Any:
+    """−div flux + reaction − load as a UFL expression."""
+    law = balance(problem)
+    return -ufl.div(law.flux) + law.reaction - law.load
+
+
+def condition_data(problem: Problem, condition: Condition) -> Any:
+    """The data of a condition; taken from the exact solution where none was given.
+
+    For all components at once (shape of the unknown), or a scalar for a condition on one component.
+    """
+    if condition.value is not None:
+        return condition.value
+    declared = problem.declaration
+    exact = _component(declared.exact, condition)
+    if isinstance(condition, Dirichlet):
+        return exact
+    normal_flux = ufl.dot(ufl.replace(balance(problem).flux, {declared.u: declared.exact}), declared.n)
+    normal_flux = _component(normal_flux, condition)
+    if isinstance(condition, Neumann):
+        return normal_flux
+    assert isinstance(condition, Robin)
+    return exact + normal_flux / condition.alpha
+
+
+def _component(expression: Any, condition: Condition) -> Any:
+    return expression if condition.component is None else expression[condition.component]
+
+
+def separate(expression: Any, u: Any, value: Any, gradient: Any) -> Any:
+    """Replace u by `value` and ∇u by `gradient` (independent fields) in a first-order expression.
+
+    Raises
+    ------
+    DeclarationError
+        A second derivative of u occurs.
+    """
+    separated = ufl.replace(lower(expression), {ufl.grad(u): gradient, u: value})
+    if any(isinstance(node, classes.Grad) and node.ufl_operands[0] == gradient for node in nodes(separated)):
+        raise DeclarationError("An energy or flux may depend on u and ∇u only; a second derivative occurs in it.")
+    return separated
+
+
+def _split_energy(energy: Any, u: Any) -> tuple[Any, Any]:
+    """(∂W/∂∇u, ∂W/∂u) as expressions in u."""
+    shape = ufl.grad(u).ufl_shape
+    value, gradient = symbol(shape[-1], u.ufl_shape), symbol(shape[-1], shape)
+    separated = separate(energy, u, value, gradient)
+
+    def derivative(field: Any) -> Any:
+        variable = ufl.variable(field)
+        return ufl.replace(lower(ufl.diff(ufl.replace(separated, {field: variable}), variable)), back)
+
+    back = {value: u, gradient: ufl.grad(u)}
+    return derivative(gradient), derivative(value)
+
+
+def discontinuous_coefficients(problem: Problem) -> list[str]:
+    """Names of coefficients in the flux that have no derivative."""
+    providers = {s: c for s, c in problem.coefficient_fields.values()}
+    found = {
+        providers[node].name
+        for node in nodes(lower(balance(problem).flux))
+        if isinstance(node, classes.Coefficient) and node in providers and not providers[node].smooth
+    }
+    return sorted(found)

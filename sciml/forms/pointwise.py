@@ -1,0 +1,224 @@
+"""Programs bound to a problem: residual, boundary residuals, energy, exact solution, any expression."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import ufl
+
+from sciml.errors import UnsupportedError
+from sciml.forms.balance import balance, condition_data, strong_form
+from sciml.forms.jets import Jet
+from sciml.forms.lowering import Derivative
+from sciml.forms.program import Program
+from sciml.problem import Condition, Dirichlet, Problem, Robin
+
+__all__ = [
+    "PointwiseOperator",
+    "boundary_residual",
+    "condition_value",
+    "energy",
+    "exact_jet",
+    "pointwise",
+    "strong_residual",
+]
+
+
+class PointwiseOperator:
+    """An expression in a problem's symbols as a function of points, with the problem's parameter values.
+
+    Attributes
+    ----------
+    problem : Problem
+    program : Program
+    keys : tuple of Derivative
+        The derivatives of the unknown that a jet must contain.
+    shape : tuple of int
+        Value shape.
+    """
+
+    def __init__(self, problem: Problem, program: Program) -> None:
+        self.problem = problem
+        self.program = program
+        self.keys = program.unknown_keys
+        self.shape = program.shape
+
+    def constants(
+        self, x: torch.Tensor, parameters: Mapping[str, torch.Tensor | float] | None = None
+    ) -> list[torch.Tensor]:
+        """The constants that the program needs, as 0-d tensors; `parameters` overrides values by name.
+
+        An override may be a tensor that requires grad: the result is then differentiable with respect to it.
+        """
+        values = self.problem.parameters.plain() | dict(parameters or {})
+        names = {constant: name for name, constant in self.problem.constants.items()}
+        return [_entry(values[names[constant]], index, x) for constant, index in self.program.constants]
+
+    def data(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """The coefficient fields that the program needs, at the points `x`."""
+        if not self.program.data_keys:
+            return []
+        names = {s: name for name, (s, _) in self.problem.coefficient_fields.items()}
+        points = x.detach().cpu().numpy().astype(float)
+        return [self._coefficient(names[s], derivative, points, x) for s, derivative in self.program.data_keys]
+
+    def _coefficient(self, name: str, derivative: Derivative, points: np.ndarray, x: torch.Tensor) -> torch.Tensor:
+        provider = self.problem.coefficient_fields[name][1]
+        values = provider.evaluate(points, derivative.axes, self.problem.domain, self.problem.parameters.plain())
+        column = values.reshape(len(points), -1)[:, derivative.component]
+        return torch.as_tensor(np.ascontiguousarray(column), dtype=x.dtype, device=x.device)
+
+    def static(
+        self,
+        x: torch.Tensor,
+        *,
+        normal: torch.Tensor | None = None,
+        parameters: Mapping[str, Any] | None = None,
+    ) -> tuple[torch.Tensor, ...]:
+        """What depends on the points alone (loads, coefficients), for reuse over a fixed set of points."""
+        return self.program.static(x, self.constants(x, parameters), self.data(x), normal)
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        jet: Jet,
+        *,
+        normal: torch.Tensor | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        static: tuple[torch.Tensor, ...] | None = None,
+    ) -> torch.Tensor:
+        """Evaluate at points.
+
+        Parameters
+        ----------
+        x : (n, dim) tensor
+            Points.
+        jet : mapping from Derivative to (n,) tensors
+            The derivatives :attr:`keys` of the unknown at the points.
+        normal : (n, dim) tensor, optional
+            Outward normals, for boundary expressions.
+        parameters : mapping, optional
+            Values by parameter name, in place of the problem's own.
+        static : tuple, optional
+            From :meth:`static`, for these points.
+
+        Returns
+        -------
+        (n, *shape) tensor
+        """
+        constants = self.constants(x, parameters)
+        data = self.data(x) if static is None else ()
+        return self.program(x, jet, constants, data, normal, static)
+
+    def at(self, points: np.ndarray, normal: np.ndarray | None = None) -> np.ndarray:
+        """Evaluate an expression without the unknown at NumPy points, in float64."""
+        x = torch.as_tensor(np.ascontiguousarray(points, dtype=float))
+        n = None if normal is None else torch.as_tensor(np.ascontiguousarray(normal, dtype=float))
+        with torch.no_grad():
+            return self(x, {}, normal=n).numpy()
+
+
+def _entry(value: Any, index: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:
+    if not torch.is_tensor(value):
+        value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
+    return value[index] if index else value.reshape(())
+
+
+def pointwise(problem: Problem, expression: Any) -> PointwiseOperator:
+    """Compile any UFL expression in the problem's symbols (not cached)."""
+    return PointwiseOperator(problem, Program(expression, problem.declaration.u))
+
+
+def _cached(problem: Problem, key: Any, expression: Any) -> PointwiseOperator:
+    program = problem.derived(("program", key), lambda: Program(expression(), problem.declaration.u))
+    return PointwiseOperator(problem, program)
+
+
+def strong_residual(problem: Problem) -> PointwiseOperator:
+    """−div flux(u) + reaction(u) − load at points of the domain; shape of the unknown.
+
+    Raises
+    ------
+    UnsupportedError
+        The problem declares only its weak form.
+    """
+    return _cached(problem, "strong", lambda: strong_form(problem))
+
+
+def energy(problem: Problem) -> PointwiseOperator:
+    """The density W(u, ∇u) − load · u at points of the domain; a scalar.
+
+    Raises
+    ------
+    UnsupportedError
+        The problem declares no energy.
+    """
+    declared = problem.declaration
+    if declared.energy is None:
+        raise UnsupportedError(f"{problem!r} declares no energy; solvers that minimise one cannot do it.")
+    return _cached(problem, "energy", lambda: declared.energy - ufl.inner(balance(problem).load, declared.u))
+
+
+def boundary_residual(problem: Problem, condition: Condition | None, component: int) -> PointwiseOperator:
+    """What a condition says of one component: zero where it holds.
+
+    Dirichlet u − value, Neumann flux·n − value, Robin flux·n − alpha (value − u), natural (None) flux·n.
+
+    Parameters
+    ----------
+    problem : Problem
+    condition : Condition or None
+        One of the problem's conditions, or None for a natural part.
+    component : int
+        Flat component of the unknown.
+    """
+    number = None if condition is None else problem.declaration.conditions.index(condition)
+    return _cached(problem, ("condition", number, component), lambda: _residual(problem, condition, component))
+
+
+def _residual(problem: Problem, condition: Condition | None, component: int) -> Any:
+    declared = problem.declaration
+    u = _pick(declared.u, component)
+    if isinstance(condition, Dirichlet):
+        return u - _data(problem, condition, component)
+    normal_flux = _pick(ufl.dot(balance(problem).flux, declared.n), component)
+    if condition is None:
+        return normal_flux
+    if isinstance(condition, Robin):
+        return normal_flux - condition.alpha * (_data(problem, condition, component) - u)
+    return normal_flux - _data(problem, condition, component)
+
+
+def condition_value(problem: Problem, condition: Condition, component: int) -> PointwiseOperator:
+    """The data of a condition for one component of the unknown."""
+    number = problem.declaration.conditions.index(condition)
+    return _cached(problem, ("data", number, component), lambda: _data(problem, condition, component))
+
+
+def _data(problem: Problem, condition: Condition, component: int) -> Any:
+    value = condition_data(problem, condition)
+    return value if condition.component is not None else _pick(value, component)
+
+
+def _pick(expression: Any, component: int) -> Any:
+    return expression if expression.ufl_shape == () else expression[component]
+
+
+def exact_jet(problem: Problem, keys: Iterable[Derivative]) -> dict[Derivative, PointwiseOperator]:
+    """The exact solution's derivatives, one operator per key."""
+    exact = problem.declaration.exact
+    if exact is None:
+        raise UnsupportedError(f"{problem!r} has no exact solution.")
+
+    def expression(key: Derivative) -> Any:
+        out = _pick(exact, key.component)
+        for axis in key.axes:
+            out = out.dx(axis)
+        return out
+
+    return {key: _cached(problem, ("exact", key), lambda key=key: expression(key)) for key in keys}
+
+

@@ -1,0 +1,46 @@
+"""What a PDE problem is: law, domain, conditions, parameters, coefficients, quantities of interest."""
+
+from sciml.problem.coefficients import Coefficient, coefficient
+from sciml.problem.conditions import Condition, Dirichlet, Mean, Neumann, Robin
+from sciml.problem.domain import Box, Domain, Part
+from sciml.problem.measures import ds, dx, part_id, part_name
+from sciml.problem.mesh import MeshData, box_mesh, read_mesh
+from sciml.problem.meshdomain import DolfinxMesh, MeshDomain, MeshFile
+from sciml.problem.parameters import Parameter, parameter
+from sciml.problem.problem import BoundaryPiece, Declaration, Problem
+from sciml.problem.quantities import PointValue
+from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol, vector
+
+__all__ = [
+    "BoundaryPiece",
+    "Box",
+    "Coefficient",
+    "Condition",
+    "Declaration",
+    "Dirichlet",
+    "DolfinxMesh",
+    "Domain",
+    "FieldKind",
+    "Mean",
+    "MeshData",
+    "MeshDomain",
+    "MeshFile",
+    "Neumann",
+    "Parameter",
+    "Part",
+    "PointValue",
+    "Problem",
+    "Robin",
+    "abstract_mesh",
+    "box_mesh",
+    "coefficient",
+    "ds",
+    "dx",
+    "parameter",
+    "part_id",
+    "part_name",
+    "read_mesh",
+    "scalar",
+    "symbol",
+    "vector",
+]

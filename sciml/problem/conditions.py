@@ -1,0 +1,163 @@
+"""Boundary conditions and the mean value that fixes a pure Neumann problem.
+
+With the balance law  −div flux(u) + reaction(u) = load  and the outward normal n:
+
+=============  ===================================
+Dirichlet      u = value
+Neumann        flux · n = value
+Robin          flux · n = alpha (value − u)
+Mean           mean of u over the domain = value
+=============  ===================================
+
+A part of the boundary without a condition is natural: flux · n = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import ufl
+
+from sciml.errors import ConditionError
+
+__all__ = ["Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
+
+
+def _names(on: str | Iterable[str]) -> tuple[str, ...]:
+    names = (on,) if isinstance(on, str) else tuple(on)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ConditionError(f"`on` was given {on!r}; it takes the name of a boundary or a list of names.")
+    return names
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What all boundary conditions share.
+
+    Attributes
+    ----------
+    value : number, tuple, UFL expression or callable of x, or None
+        The data; ``None`` takes it from the problem's exact solution.
+    on : str or list of str
+        Boundary part(s).
+    component : int, optional
+        One component of a vector unknown; all of them by default.
+    """
+
+    value: Any = None
+    on: Any = field(default=None, kw_only=True)
+    component: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.on is None:
+            raise ConditionError(f"A {self.kind} condition needs `on=`, the name of a boundary part.")
+        object.__setattr__(self, "on", _names(self.on))
+
+    @property
+    def kind(self) -> str:
+        """Name of the condition's type."""
+        return type(self).__name__
+
+    def __str__(self) -> str:
+        component = "" if self.component is None else f", component {self.component}"
+        return f"{self.kind} on {', '.join(self.on)}{component}"
+
+    def components(self, size: int) -> tuple[int, ...]:
+        """The components it holds for, of an unknown with `size` components."""
+        return tuple(range(size)) if self.component is None else (self.component,)
+
+    def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Condition:
+        """The same condition with UFL data of the right shape; `call` applies callables to x, n, u."""
+        where = str(self)
+        size = int(np.prod(shape, dtype=int))
+        if self.component is not None and not (shape and 0 <= self.component < size):
+            raise ConditionError(f"{where}: the unknown has {size if shape else 'no'} components.")
+        wanted = () if self.component is not None else shape
+        value = None if self.value is None else as_expression(call(self.value), wanted, where)
+        return replace(self, value=value)
+
+
+@dataclass(frozen=True, eq=False)
+class Dirichlet(Condition):
+    """u = value on a part of the boundary, or one component of it.
+
+    Examples
+    --------
+    >>> Dirichlet(0.0, on="left")
+    >>> Dirichlet(0.0, on=["bottom", "top"], component=1)  # sliding along x0
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Neumann(Condition):
+    """flux · n = value on a part of the boundary (a traction, a heat flux into the domain).
+
+    Examples
+    --------
+    >>> Neumann((0.0, -1.0), on="right")
+    """
+
+
+@dataclass(frozen=True, eq=False)
+class Robin(Condition):
+    """flux · n = alpha (value − u) on a part of the boundary (convection, an elastic bedding).
+
+    Attributes
+    ----------
+    alpha : number or UFL expression
+        Exchange coefficient, positive for a stable problem.
+
+    Examples
+    --------
+    >>> Robin(20.0, alpha=5.0, on="outside")
+    """
+
+    alpha: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.alpha is None:
+            raise ConditionError("A Robin condition needs `alpha=`: flux · n = alpha (value − u).")
+
+    def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Robin:
+        condition = super().resolved(shape, call)
+        return replace(condition, alpha=as_expression(call(self.alpha), (), str(self)))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """mean(u) = value over the domain; what makes a pure Neumann problem solvable.
+
+    Examples
+    --------
+    >>> Mean(0.0)
+    """
+
+    value: float = 0.0
+
+    def __str__(self) -> str:
+        return f"mean value {self.value:g}"
+
+
+def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:
+    """Turn numbers and tuples into UFL and check the shape."""
+    if isinstance(value, (tuple, list, np.ndarray)):
+        value = ufl.as_tensor(np.asarray(value, dtype=object).tolist())
+    try:
+        expression = ufl.as_ufl(value)
+    except Exception:
+        raise ConditionError(f"{where}: {value!r} is neither a number nor a UFL expression.") from None
+    if isinstance(expression, ufl.constantvalue.ScalarValue) and not np.isfinite(complex(expression)):
+        raise ConditionError(f"{where}: the value {value!r} is not finite.")
+    if expression.ufl_shape != shape:
+        if isinstance(expression, ufl.constantvalue.Zero) or _is_zero(value):
+            return ufl.constantvalue.Zero(shape)
+        raise ConditionError(f"{where}: the value has shape {expression.ufl_shape}, needed is {shape}.")
+    return expression
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, (int, float)) and value == 0

@@ -1,0 +1,10 @@
+"""Meshes as plain arrays: reading, checking, integrating, sampling, locating, refining."""
+
+from .boxes import box_mesh
+from .checking import check_mesh
+from .data import MeshData
+from .reading import read_mesh, to_meshio
+from .refining import curve_mesh
+from .topology import Facets
+
+__all__ = ["Facets", "MeshData", "box_mesh", "check_mesh", "curve_mesh", "read_mesh", "to_meshio"]

@@ -1,0 +1,216 @@
+"""Domains given by a mesh: a mesh file with named groups, arrays, or a DOLFINx mesh with tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sciml.errors import DomainError, MeshError
+from sciml.problem.domain import Domain, sobol
+from sciml.problem.mesh import MeshData, read_mesh
+
+__all__ = ["DolfinxMesh", "MeshDomain", "MeshFile"]
+
+
+class MeshDomain(Domain):
+    """The domain that a mesh covers, with the mesh's facet groups as boundary names.
+
+    Parameters
+    ----------
+    mesh : MeshData
+        Points, cells and named groups.
+    """
+
+    def __init__(self, mesh: MeshData) -> None:
+        self._given_mesh: MeshData | None = mesh
+
+    @cached_property
+    def data(self) -> MeshData:
+        """The mesh as arrays."""
+        return self._load()
+
+    def _load(self) -> MeshData:
+        assert self._given_mesh is not None
+        return self._given_mesh
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.data.cells.shape[0]} × {self.data.cell_type})"
+
+    @property
+    def dim(self) -> int:  # type: ignore[override]
+        return self.data.points.shape[1]
+
+    @property
+    def lower(self) -> np.ndarray:  # type: ignore[override]
+        return self.data.bounds[0]
+
+    @property
+    def upper(self) -> np.ndarray:  # type: ignore[override]
+        return self.data.bounds[1]
+
+    @property
+    def n_cells(self) -> int:  # type: ignore[override]
+        return len(self.data.cells)
+
+    @property
+    def n_boundary_elements(self) -> int:  # type: ignore[override]
+        return len(self.data.boundary_facets)
+
+    @cached_property
+    def boundary_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(sorted(name for name in self.data.facet_groups if len(self.data.boundary_facets_of(name))))
+
+    @property
+    def region_groups(self) -> dict[str, np.ndarray]:
+        return dict(self.data.region_groups)
+
+    @property
+    def volume(self) -> float:
+        return self.data.volume
+
+    def _elements_named(self, name: str) -> np.ndarray | None:
+        return self.data.boundary_facets_of(name) if name in self.boundary_names else None
+
+    def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
+        return self.data.sample(n, generator)
+
+    def quasi_random(self, n: int, generator: np.random.Generator) -> np.ndarray:
+        return self.data.sample(unit=sobol(n, self.dim + 1, generator))
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        return self.data.contains(points)
+
+    def locate(self, points: np.ndarray) -> np.ndarray:
+        cells = self.data.locate(points)
+        if np.any(cells < 0):
+            bad = points[int(np.argmax(cells < 0))]
+            raise DomainError(f"{int((cells < 0).sum())} points lie outside of the mesh, the first at {bad.tolist()}.")
+        return cells
+
+    def quadrature(self, n_target: int) -> tuple[np.ndarray, np.ndarray]:
+        per_cell = max(1.0, n_target / self.n_cells)
+        degree = int(np.clip(2 * np.ceil(per_cell ** (1 / self.dim)) - 1, 3, 9))
+        points, weights, _ = self.data.quadrature(degree)
+        return points, weights
+
+    def element_measures(self) -> np.ndarray:
+        return self.data.facet_measures
+
+    def sample_elements(self, elements, n, generator):  # type: ignore[override]
+        return self.data.sample_facets(elements, n, generator)
+
+    def element_quadrature(self, elements, n_target):  # type: ignore[override]
+        per_facet = max(1.0, n_target / max(len(elements), 1))
+        degree = int(np.clip(2 * np.ceil(per_facet ** (1 / max(self.dim - 1, 1))) - 1, 3, 9))
+        return self.data.facet_quadrature(elements, degree)
+
+    def shared_points(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        vertices = self.data.boundary_facets.vertices
+        shared = np.intersect1d(vertices[first], vertices[second])
+        return self.data.points[shared]
+
+    def mesh(self, cells: int | Sequence[int] | None = None, cell_type: str = "simplex") -> MeshData:
+        if cells is not None:
+            raise DomainError(
+                "`cells` is for boxes; a mesh file has its own cells, which `refine` divides (refine=1 halves them)."
+            )
+        return self.data
+
+
+class MeshFile(MeshDomain):
+    """A mesh file with named groups (Gmsh ``.msh`` 2.2 and 4.1, and other formats that meshio reads).
+
+    Parameters
+    ----------
+    path : path
+        The file; a relative path is looked for beside the file that declares the problem first, then in
+        the current folder.
+    dim : int, optional
+        The dimension the mesh must have.
+
+    Notes
+    -----
+    Named physical groups of codimension one become boundary names, those of codimension zero region names.
+    The file is read when it is first needed.
+
+    Raises
+    ------
+    MeshError
+        The file is missing, cannot be read, has no cells, degenerate cells or the wrong dimension.
+    """
+
+    def __init__(self, path: str | Path, *, dim: int | None = None) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self.path = Path(path)
+        self._dim = dim
+        self.folder: Path | None = None
+
+    def __repr__(self) -> str:
+        return f"MeshFile({str(self.path)!r})"
+
+    def _load(self) -> MeshData:
+        folders = [folder for folder in (self.folder, Path.cwd()) if folder is not None]
+        for folder in folders:
+            if (folder / self.path).is_file():
+                return read_mesh(folder / self.path, dim=self._dim)
+        places = " and ".join(str(folder) for folder in dict.fromkeys(folders))
+        raise MeshError(f"There is no mesh file {str(self.path)!r}; looked in {places}.")
+
+
+class DolfinxMesh(MeshDomain):
+    """A DOLFINx mesh with mesh tags, as a domain.
+
+    Parameters
+    ----------
+    mesh : dolfinx.mesh.Mesh
+        The mesh.
+    facet_tags, cell_tags : dolfinx.mesh.MeshTags, optional
+        Tags of facets and cells.
+    facet_names, cell_names : mapping from str to int, optional
+        Names of tag values; a value without a name is called by its number.
+
+    Notes
+    -----
+    The mesh is taken over as arrays; under MPI each rank must hold all of it.
+    """
+
+    def __init__(
+        self,
+        mesh: Any,
+        *,
+        facet_tags: Any = None,
+        cell_tags: Any = None,
+        facet_names: Mapping[str, int] | None = None,
+        cell_names: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(None)  # type: ignore[arg-type]
+        self.original = mesh
+        self._facet_tags, self._cell_tags = facet_tags, cell_tags
+        self._facet_names, self._cell_names = dict(facet_names or {}), dict(cell_names or {})
+
+    def _load(self) -> MeshData:
+        from sciml.problem.mesh.dolfinx import mesh_data_from_dolfinx
+
+        return mesh_data_from_dolfinx(
+            self.original,
+            facets=_by_name(self._facet_tags, self._facet_names, "facet"),
+            cells=_by_name(self._cell_tags, self._cell_names, "cell"),
+        )
+
+
+def _by_name(tags: Any, names: Mapping[str, int], kind: str) -> dict[str, np.ndarray]:
+    """Entities of each tag value under its name."""
+    if tags is None:
+        if names:
+            raise DomainError(f"{kind}_names was given without {kind}_tags; give both.")
+        return {}
+    present = set(np.unique(tags.values).tolist())
+    missing = sorted(set(names.values()) - present)
+    if missing:
+        raise DomainError(f"{kind}_names asks for the tag {missing[0]}; the tags are {sorted(present)}.")
+    labels = {value: str(value) for value in present} | {value: name for name, value in names.items()}
+    return {label: tags.find(value) for value, label in labels.items()}

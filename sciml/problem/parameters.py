@@ -1,0 +1,231 @@
+"""Typed parameters of a problem: default, range, unit, and whether they change its structure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sciml.errors import ParameterError, unknown_name
+
+__all__ = ["Parameter", "ParameterValues", "parameter"]
+
+Value = float | tuple[float, ...] | int | str | bool
+
+
+class Parameter:
+    """One parameter of a problem; made by :func:`parameter`.
+
+    Real numbers and tuples of them become ``ufl.Constant``s in the declaration: a new value
+    needs no new compilation, and the value can be trained. Integers and choices are structure:
+    the declaration sees the plain Python value.
+    """
+
+    def __init__(
+        self,
+        default: Value | Sequence[float],
+        *,
+        lower: float,
+        upper: float,
+        open_lower: bool,
+        open_upper: bool,
+        unit: str,
+        doc: str,
+        log: bool,
+        integer: bool,
+        choices: tuple[Any, ...] | None,
+    ) -> None:
+        self.name = ""
+        self.lower, self.upper = lower, upper
+        self.open_lower, self.open_upper = open_lower, open_upper
+        self.unit, self.doc, self.log = unit, doc, log
+        self.integer, self.choices = integer, choices
+        self.length = None if np.isscalar(default) or isinstance(default, str) else len(default)  # type: ignore[arg-type]
+        self.default: Value = self.check(default)
+
+    @property
+    def structural(self) -> bool:
+        """Whether a new value changes the declaration itself (integers and choices)."""
+        return self.integer or self.choices is not None
+
+    @property
+    def finite_range(self) -> bool:
+        """Whether both ends of the range are given, so that values can be drawn from it."""
+        return math.isfinite(self.lower) and math.isfinite(self.upper)
+
+    @property
+    def range_text(self) -> str:
+        """The allowed values in words."""
+        if self.choices is not None:
+            return "one of " + ", ".join(map(repr, self.choices))
+        kind = "an integer" if self.integer else "a number" if self.length is None else f"{self.length} numbers"
+        low = f"{'> ' if self.open_lower else '≥ '}{self.lower:g}" if math.isfinite(self.lower) else ""
+        high = f"{'< ' if self.open_upper else '≤ '}{self.upper:g}" if math.isfinite(self.upper) else ""
+        bounds = " and ".join(filter(None, [low, high]))
+        return f"{kind} {bounds}".strip()
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        """On a problem, the symbol (a ``ufl.Constant``) or structural value; on the class, this object."""
+        return self if instance is None else instance._parameter_symbol(self.name)
+
+    def check(self, value: Any) -> Value:
+        """Return `value` in the parameter's type, or raise :class:`~sciml.errors.ParameterError`."""
+        if self.choices is not None:
+            if value in self.choices:
+                return value
+            raise self._error(value)
+        try:
+            array = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise self._error(value) from None
+        if array.shape != (() if self.length is None else (self.length,)):
+            raise self._error(value)
+        if not np.all(np.isfinite(array)) or not np.all(self._inside(array)):
+            raise self._error(value)
+        if self.integer:
+            if array != np.floor(array):
+                raise self._error(value)
+            return int(array)
+        return float(array) if self.length is None else tuple(map(float, array))
+
+    def parse(self, text: str) -> Value:
+        """Read a value as it is typed on a command line: ``500``, ``0.5,0.5`` or a choice."""
+        if self.choices is not None:
+            match = [choice for choice in self.choices if str(choice) == text]
+            return self.check(match[0] if match else text)
+        pieces = text.strip("()[] ").split(",")
+        if self.length is None:
+            return self.check(pieces[0] if len(pieces) == 1 else text)
+        return self.check([piece for piece in pieces if piece.strip()])
+
+    def draw(self, generator: np.random.Generator) -> Value:
+        """Draw a value: uniform on the range, log-uniform where declared so, any of the choices."""
+        if self.choices is not None:
+            return self.choices[int(generator.integers(len(self.choices)))]
+        if self.integer:
+            return int(generator.integers(int(self.lower), int(self.upper) + 1))
+        uniform = generator.random(None if self.length is None else self.length)
+        if self.log:
+            return self.check(np.exp(np.log(self.lower) + uniform * np.log(self.upper / self.lower)))
+        return self.check(self.lower + uniform * (self.upper - self.lower))
+
+    def _inside(self, array: np.ndarray) -> np.ndarray:
+        low = array > self.lower if self.open_lower else array >= self.lower
+        high = array < self.upper if self.open_upper else array <= self.upper
+        return low & high
+
+    def _error(self, value: Any) -> ParameterError:
+        name = f"Parameter {self.name!r}" if self.name else "A parameter's default"
+        unit = f" (in {self.unit})" if self.unit else ""
+        return ParameterError(f"{name} was given {value!r}; allowed is {self.range_text}{unit}, finite.")
+
+
+def parameter(
+    default: Any,
+    *,
+    above: float | None = None,
+    below: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    between: tuple[float, float] | None = None,
+    unit: str = "",
+    doc: str = "",
+    log: bool = False,
+    integer: bool = False,
+    choices: Sequence[Any] | None = None,
+) -> Any:
+    """Declare a parameter of a problem.
+
+    Parameters
+    ----------
+    default : float, sequence of float, int, str or bool
+        Default value. A number or a tuple of numbers becomes a ``ufl.Constant`` in the declaration;
+        with `integer` or `choices` the declaration sees the plain value.
+    above, below : float, optional
+        Open ends of the range.
+    at_least, at_most : float, optional
+        Closed ends of the range.
+    between : (float, float), optional
+        Both closed ends. A problem whose parameters have finite ranges is a family: members can be
+        drawn from it.
+    unit : str
+        Physical unit, for people ("MPa").
+    doc : str
+        One line on what it is.
+    log : bool
+        Draw log-uniformly from the range (both ends positive).
+    integer : bool
+        Only whole numbers; structural.
+    choices : sequence, optional
+        The only values allowed; structural. ``True``/``False`` defaults imply both.
+
+    Raises
+    ------
+    ParameterError
+        The default lies outside the declared range, or the range is empty.
+
+    Examples
+    --------
+    >>> sharpness = parameter(1000.0, above=0, unit="1/m²", doc="inverse squared width of the peak")
+    """
+    if isinstance(default, bool) and choices is None:
+        choices = (True, False)
+    if isinstance(default, str) and choices is None:
+        raise ParameterError(f"A parameter with the text default {default!r} needs `choices`.")
+    low, high = between if between is not None else (at_least, at_most)
+    lower = max((v for v in (above, low) if v is not None), default=-math.inf)
+    upper = min((v for v in (below, high) if v is not None), default=math.inf)
+    if lower > upper or (log and not lower > 0):
+        raise ParameterError(f"The range from {lower:g} to {upper:g} of a parameter is empty or not positive.")
+    return Parameter(
+        default,
+        lower=lower,
+        upper=upper,
+        open_lower=above is not None and lower == above,
+        open_upper=below is not None and upper == below,
+        unit=unit,
+        doc=doc,
+        log=log,
+        integer=integer,
+        choices=None if choices is None else tuple(choices),
+    )
+
+
+class ParameterValues(Mapping[str, Value]):
+    """The parameter values of one problem: a read-only mapping from name to number(s).
+
+    Reading a value while the problem is being declared bakes the number into the declaration; the
+    mapping remembers that, so that such a problem is declared anew for other values.
+    """
+
+    def __init__(self, declared: Mapping[str, Parameter], given: Mapping[str, Any]) -> None:
+        for name in given:
+            if name not in declared:
+                raise unknown_name("parameter", name, declared)
+        self._values = {name: p.check(given.get(name, p.default)) for name, p in declared.items()}
+        self._declared = declared
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._values:
+            raise unknown_name("parameter", name, self._values)
+        self.read.add(name)
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+    def plain(self) -> dict[str, Value]:
+        """A copy as a plain dictionary."""
+        return dict(self._values)

@@ -1,0 +1,477 @@
+"""The problem: one declaration from which every solver is derived."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import ufl
+
+from sciml.errors import ConditionError, DeclarationError, ScimlError, UnsupportedError
+from sciml.problem.coefficients import Coefficient
+from sciml.problem.conditions import Condition, Dirichlet, Mean, as_expression
+from sciml.problem.domain import Domain, Part
+from sciml.problem.measures import NamedMeasure
+from sciml.problem.meshdomain import MeshFile
+from sciml.problem.parameters import Parameter, ParameterValues, parameter
+from sciml.problem.quantities import Quantity, as_quantity
+from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol
+
+__all__ = ["BoundaryPiece", "Declaration", "Problem"]
+
+T = TypeVar("T")
+_LAWS = ("flux", "reaction", "load", "energy", "weak", "exact")
+_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", *_LAWS)
+
+
+@dataclass(frozen=True, eq=False)
+class Declaration:
+    """What a problem says, evaluated on its symbols.
+
+    Attributes
+    ----------
+    u, x, n : UFL
+        The unknown, the coordinate and the outward unit normal.
+    v : UFL
+        The test function that `weak` is written with.
+    flux, reaction, energy, weak, exact : UFL or None
+        The parts of the law, as declared.
+    load : UFL or None
+        The load; ``None`` where it is to be manufactured from `exact`.
+    conditions : tuple of Condition
+        Boundary conditions with UFL data (``None`` where it comes from `exact`).
+    mean : Mean or None
+        The mean value that fixes the constant.
+    quantities : dict
+        Quantities of interest.
+    """
+
+    u: Any
+    x: Any
+    n: Any
+    v: Any
+    flux: Any
+    reaction: Any
+    load: Any
+    energy: Any
+    weak: Any
+    exact: Any
+    conditions: tuple[Condition, ...]
+    mean: Mean | None
+    quantities: dict[str, Quantity]
+
+
+@dataclass(frozen=True)
+class BoundaryPiece:
+    """A part of the boundary on which every component has one condition, or none (natural)."""
+
+    part: Part
+    conditions: tuple[Condition | None, ...]
+
+
+class Problem:
+    """A stationary PDE problem, declared once as a balance law.
+
+    ::
+
+        −div flux(u, ∇u, x) + reaction(u, ∇u, x) = load(x)   in the domain
+
+    with conditions on named parts of the boundary. Declare it as a class, or in one call with functions
+    in place of methods. Each function takes as many of the arguments listed as it wants, by name, or in
+    this order if it calls them differently; `p` is the problem itself, for functions that are not methods.
+
+    =====================================  ==============  ====================================================
+    declared                               arguments       meaning
+    =====================================  ==============  ====================================================
+    ``domain``                             (none)          :class:`Box`, :class:`MeshFile`, … or a method
+    ``fields``                                             ``{"u": scalar}`` (default), ``{"displacement": vector}``
+    ``flux``                               u, x, p         shape of ∇u; with ``reaction`` (shape of u)
+    ``energy``                             u, x, p         density W(u, ∇u, x) in place of flux and reaction
+    ``weak``                               u, v, x, p      UFL form in place of both; there is no strong form then
+    ``load``                               x, p            shape of u; zero, or manufactured from ``exact``, if absent
+    ``exact``                              x, p            the solution, if it is known
+    ``conditions``                         x, n, u, p      list of :class:`Dirichlet`, :class:`Neumann`,
+                                                           :class:`Robin`, :class:`Mean`
+    ``quantities``                         u, x, n, p      dict of functionals (``… * dx``, ``… * ds("left")``) or
+                                                           :class:`PointValue`
+    =====================================  ==============  ====================================================
+
+    Parameters
+    ----------
+    parameters : mapping, optional
+        More parameters, ``{"k": parameter(2.0, above=0)}`` or plain numbers (for declarations in one call).
+    coefficients : mapping, optional
+        More coefficient fields, made by :func:`coefficient`.
+    **given
+        Any of the declared parts above, or values of parameters.
+
+    Raises
+    ------
+    ParameterError
+        A value that is not finite or out of range.
+    DeclarationError
+        A law that is missing, doubled or of the wrong shape; raised when the declaration is first used.
+
+    Examples
+    --------
+    >>> square = Problem(
+    ...     domain=Box((0, 0), (1, 1)),
+    ...     parameters={"k": parameter(2.0, above=0)},
+    ...     flux=lambda u, p: p.k * grad(u),
+    ...     load=1.0,
+    ...     conditions=[Dirichlet(0.0, on="boundary")],
+    ... )
+    """
+
+    name: str = ""
+    title: str = ""
+    domain: Any = None
+    fields: Mapping[str, FieldKind] = {"u": scalar}  # noqa: RUF012
+    flux: Any = None
+    reaction: Any = None
+    load: Any = None
+    energy: Any = None
+    weak: Any = None
+    exact: Any = None
+    conditions: Any = ()
+    quantities: Any = None
+    source: str | None = None
+    """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
+
+    def __init__(
+        self,
+        *,
+        parameters: Mapping[str, Any] | None = None,
+        coefficients: Mapping[str, Any] | None = None,
+        **given: Any,
+    ) -> None:
+        self._declared = _class_members(type(self), Parameter) | _as_parameters(parameters or {})
+        self._coefficients = _class_members(type(self), Coefficient) | _named(coefficients or {})
+        values = {}
+        for key, value in given.items():
+            if key in _DECLARABLE:
+                setattr(self, key, value)
+            else:
+                values[key] = value
+        self.parameters = ParameterValues(self._declared, values)
+        self._shared: dict[Any, Any] = {}
+        self._overridden = any(key in given for key in _DECLARABLE) or bool(parameters) or bool(coefficients)
+        if not self.title:
+            self.title = (inspect.getdoc(type(self)) or "").split("\n")[0].rstrip(".") if type(self) is not Problem else ""
+        self._settle_domain()
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{key}={value!r}" for key, value in self.parameters.plain().items())
+        return f"<{self.name or type(self).__name__}{' ' if values else ''}{values}>"
+
+    def __getattr__(self, key: str) -> Any:
+        # Only reached for names that are no attribute: parameters and coefficients given in the call.
+        if key.startswith("_"):
+            raise AttributeError(key)
+        if key in self._declared:
+            return self._parameter_symbol(key)
+        if key in self._coefficients:
+            return self._coefficient_symbol(key)
+        raise AttributeError(f"Problem {self.name or type(self).__name__!r} has no attribute {key!r}")
+
+    # -- symbols -----------------------------------------------------------------------------------------
+
+    def derived(self, key: Any, build: Callable[[], T]) -> T:
+        """What `build` returns, computed once and shared with all copies that differ in real parameters only."""
+        if key not in self._shared:
+            self._shared[key] = build()
+        return self._shared[key]
+
+    @property
+    def dim(self) -> int:
+        """Number of space dimensions."""
+        return self.domain.dim
+
+    @property
+    def field_name(self) -> str:
+        """Name of the unknown field."""
+        return next(iter(self.fields))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Value shape of the unknown: ``()`` or ``(k,)``."""
+        return self.fields[self.field_name].shape(self.dim)
+
+    @property
+    def n_components(self) -> int:
+        """Number of components of the unknown."""
+        return int(np.prod(self.shape, dtype=int))
+
+    @property
+    def abstract_mesh(self) -> ufl.Mesh:
+        """The UFL mesh that the declaration is written on."""
+        return abstract_mesh(self.dim)
+
+    @property
+    def dx(self) -> NamedMeasure:
+        """Integral over the domain, also for integrands without unknown or coordinate."""
+        return NamedMeasure("dx", domain=self.abstract_mesh)
+
+    @property
+    def ds(self) -> NamedMeasure:
+        """Integral over the boundary, also for integrands without unknown or coordinate."""
+        return NamedMeasure("ds", domain=self.abstract_mesh)
+
+    @property
+    def constants(self) -> dict[str, ufl.Constant]:
+        """The symbol of each real parameter."""
+        real = {key: p for key, p in self._declared.items() if not p.structural}
+        shapes = {key: () if p.length is None else (p.length,) for key, p in real.items()}
+        return self.derived(
+            "constants", lambda: {key: ufl.Constant(self.abstract_mesh, shape) for key, shape in shapes.items()}
+        )
+
+    @property
+    def coefficient_fields(self) -> dict[str, tuple[ufl.Coefficient, Coefficient]]:
+        """The symbol and the provider of each coefficient field."""
+        return self.derived(
+            "coefficients",
+            lambda: {key: (symbol(self.dim, c.shape), c) for key, c in self._coefficients.items()},
+        )
+
+    @property
+    def declared_parameters(self) -> dict[str, Parameter]:
+        """The parameters with their ranges and units."""
+        return dict(self._declared)
+
+    def _parameter_symbol(self, key: str) -> Any:
+        if self._declared[key].structural:
+            return self.parameters[key]
+        if not isinstance(self.domain, Domain):
+            raise DeclarationError(f"A domain needs numbers; write self.parameters[{key!r}] in place of self.{key}.")
+        return self.constants[key]
+
+    def _coefficient_symbol(self, key: str) -> Any:
+        return self.coefficient_fields[key][0]
+
+    # -- copies ------------------------------------------------------------------------------------------
+
+    def with_parameters(self, **values: Any) -> Problem:
+        """The same problem with other parameter values.
+
+        Real values share everything that was derived from the declaration (compiled forms, programs); a
+        new integer or choice, or a value whose number the declaration has read, declares anew.
+        """
+        other = copy.copy(self)
+        other.parameters = ParameterValues(self._declared, self.parameters.plain() | values)
+        changed = {k for k, v in other.parameters.plain().items() if v != self.parameters.plain()[k]}
+        if changed & (self.parameters.read | {k for k, p in self._declared.items() if p.structural}):
+            other._shared = {}
+            for stale in ("declaration", "boundary_pieces"):
+                other.__dict__.pop(stale, None)
+            other._settle_domain()
+        other.parameters.read |= self.parameters.read
+        return other
+
+    def draw(self, index: int, seed: int = 0) -> Problem:
+        """Member `index` of the family: every parameter with a finite range is drawn from it.
+
+        Raises
+        ------
+        UnsupportedError
+            No parameter has a finite range, so there is nothing to draw from.
+        """
+        ranged = {k: p for k, p in self._declared.items() if p.finite_range}
+        if not ranged:
+            raise UnsupportedError(
+                f"Problem {self.name or type(self).__name__!r} is not a family: no parameter has a finite range to draw "
+                f"from (declare one with between=(low, high))."
+            )
+        values = {
+            key: p.draw(np.random.default_rng([seed, index, zlib.crc32(key.encode())])) for key, p in ranged.items()
+        }
+        return self.with_parameters(**values)
+
+    # -- the declaration ---------------------------------------------------------------------------------
+
+    @cached_property
+    def declaration(self) -> Declaration:
+        """The declaration on symbols, checked; evaluated once and shared between copies."""
+        return self.derived("declaration", self._declare)
+
+    def _settle_domain(self) -> None:
+        declared = self.__dict__.get("_declared_domain", self.domain)
+        self.__dict__["_declared_domain"] = declared
+        domain = declared() if callable(declared) else declared
+        if not isinstance(domain, Domain):
+            given = "no domain" if domain is None else repr(domain)
+            raise DeclarationError(f"A problem needs a domain (Box, MeshFile, DolfinxMesh); given was {given}.")
+        if isinstance(domain, MeshFile) and domain.folder is None:
+            domain.folder = _folder_of(type(self))
+        self.domain = domain
+        if len(self.fields) != 1 or not all(isinstance(kind, FieldKind) for kind in self.fields.values()):
+            raise DeclarationError(
+                f"`fields` was given {self.fields!r}; it takes one field, as in {{'displacement': vector}}."
+            )
+
+    def _declare(self) -> Declaration:
+        u = symbol(self.dim, self.shape)
+        v = ufl.TestFunction(u.ufl_function_space())
+        x, n = ufl.SpatialCoordinate(self.abstract_mesh), ufl.FacetNormal(self.abstract_mesh)
+        state = {"u": u, "x": x, "p": self}
+        shape, flux_shape = self.shape, (*self.shape, self.dim)
+        self._check_law()
+        declaration = Declaration(
+            u=u,
+            x=x,
+            n=n,
+            v=v,
+            flux=self._expression("flux", state, flux_shape),
+            reaction=self._expression("reaction", state, shape),
+            load=self._expression("load", {"x": x, "p": self}, shape),
+            energy=self._expression("energy", state, ()),
+            weak=self._weak({"u": u, "v": v, "x": x, "p": self}),
+            exact=self._expression("exact", {"x": x, "p": self}, shape),
+            conditions=self._conditions({"x": x, "n": n, "u": u, "p": self})[0],
+            mean=self._conditions({"x": x, "n": n, "u": u, "p": self})[1],
+            quantities=self._quantities({"u": u, "x": x, "n": n, "p": self}),
+        )
+        missing = [c for c in declaration.conditions if c.value is None]
+        if missing and declaration.exact is None:
+            raise ConditionError(f"{missing[0]} has no value, and the problem has no `exact` to take it from.")
+        return declaration
+
+    def _check_law(self) -> None:
+        laws = [key for key in ("flux", "energy", "weak") if getattr(self, key) is not None]
+        if len(laws) != 1:
+            given = " and ".join(laws) if laws else "none of them"
+            raise DeclarationError(f"A problem declares one of flux, energy and weak; given was {given}.")
+        if self.reaction is not None and laws != ["flux"]:
+            raise DeclarationError(f"`reaction` goes with `flux`; put its term into `{laws[0]}` instead.")
+
+    def _call(self, what: str, function: Any, available: Mapping[str, Any]) -> Any:
+        if isinstance(function, (ufl.core.expr.Expr, ufl.Form)) or not callable(function):
+            return function
+        try:
+            return function(**_arguments(function, available))
+        except ScimlError:
+            raise
+        except Exception as error:
+            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}") from error
+
+    def _expression(self, what: str, available: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        declared = getattr(self, what)
+        if declared is None:
+            return None
+        value = self._call(what, declared, available)
+        try:
+            return as_expression(value, shape, f"`{what}`")
+        except ConditionError as error:
+            raise DeclarationError(f"{error} (unknown {self.field_name!r} of shape {self.shape}, dimension {self.dim})") from None
+
+    def _weak(self, available: Mapping[str, Any]) -> Any:
+        if self.weak is None:
+            return None
+        form = self._call("weak", self.weak, available)
+        if not isinstance(form, ufl.Form) or [a.number() for a in form.arguments()] != [0]:
+            raise DeclarationError("`weak` must return a UFL form that is linear in the test function v (… * dx).")
+        return form
+
+    def _conditions(self, available: Mapping[str, Any]) -> tuple[tuple[Condition, ...], Mean | None]:
+        declared = self._call("conditions", self.conditions, available)
+        if isinstance(declared, (Condition, Mean)):
+            declared = [declared]
+        if not isinstance(declared, Sequence) or not all(isinstance(c, (Condition, Mean)) for c in declared):
+            raise ConditionError(f"`conditions` was given {declared!r}; it takes a list of conditions.")
+        means = [c for c in declared if isinstance(c, Mean)]
+        if len(means) > 1:
+            raise ConditionError("Two mean values are given; one fixes the solution.")
+        resolved = tuple(
+            c.resolved(self.shape, lambda value: self._call("conditions", value, available))
+            for c in declared
+            if isinstance(c, Condition)
+        )
+        for c in resolved:
+            self.domain.elements(c.on)
+        return resolved, means[0] if means else None
+
+    def _quantities(self, available: Mapping[str, Any]) -> dict[str, Quantity]:
+        declared = self._call("quantities", self.quantities, available) or {}
+        return {key: as_quantity(key, value, self.dim) for key, value in declared.items()}
+
+    # -- the boundary ------------------------------------------------------------------------------------
+
+    @cached_property
+    def boundary_pieces(self) -> tuple[BoundaryPiece, ...]:
+        """The boundary cut into parts with one condition (or none) per component.
+
+        Raises
+        ------
+        ConditionError
+            Two conditions claim the same component on the same part.
+        """
+        conditions = self.declaration.conditions
+        pieces = []
+        for part, holds in self.domain.pieces([self.domain.elements(c.on) for c in conditions]):
+            slots: list[Condition | None] = [None] * self.n_components
+            for condition in (c for c, here in zip(conditions, holds) if here):
+                for component in condition.components(self.n_components):
+                    if slots[component] is not None:
+                        raise ConditionError(
+                            f"Two conditions hold on the same {len(part.elements)} boundary element(s): "
+                            f"{slots[component]}; {condition}. Keep one of them."
+                        )
+                    slots[component] = condition
+            pieces.append(BoundaryPiece(part, tuple(slots)))
+        return tuple(pieces)
+
+    @property
+    def dirichlet(self) -> tuple[Dirichlet, ...]:
+        """The Dirichlet conditions."""
+        return tuple(c for c in self.declaration.conditions if isinstance(c, Dirichlet))
+
+
+def _class_members(cls: type, kind: type[T]) -> dict[str, T]:
+    """Class attributes of type `kind`, base classes first."""
+    found: dict[str, T] = {}
+    for base in reversed(cls.__mro__):
+        for key, value in vars(base).items():
+            if isinstance(value, kind):
+                found[key] = value
+            else:
+                found.pop(key, None)
+    return found
+
+
+def _as_parameters(given: Mapping[str, Any]) -> dict[str, Parameter]:
+    return _named({key: p if isinstance(p, Parameter) else parameter(p) for key, p in given.items()})
+
+
+def _named(given: Mapping[str, Any]) -> dict[str, Any]:
+    for key, member in given.items():
+        member.name = key
+    return dict(given)
+
+
+def _arguments(function: Callable, available: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments for a declared function: by name, or by position if it has names of its own."""
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.default is p.empty]
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    if len(names) != len(parameters) or len(names) > len(available):
+        raise DeclarationError(
+            f"{getattr(function, '__name__', function)!r} takes {len(parameters)} arguments; available are "
+            f"{', '.join(available)}."
+        )
+    if set(names) <= set(available):
+        return {name: available[name] for name in names}
+    return dict(zip(names, available.values()))
+
+
+def _folder_of(cls: type) -> Path | None:
+    """Folder of the file that declares a problem class; None for classes made in a session."""
+    try:
+        return Path(inspect.getfile(cls)).resolve().parent if cls is not Problem else None
+    except (TypeError, OSError):
+        return None
