@@ -44,7 +44,9 @@ def test_divergence_theorem(dim, shape, degree):
 
 @pytest.mark.parametrize(("dim", "shape", "degree"), KINDS)
 def test_volume_of_box(dim, shape, degree):
-    mesh = curve_mesh(box_mesh((-1, 0, 2)[:dim], (1, 3, 2.5)[:dim], (3, 2, 4)[:dim], shape), lambda x: x, degree)
+    mesh = curve_mesh(
+        box_mesh((-1, 0, 2)[:dim], (1, 3, 2.5)[:dim], (3, 2, 4)[:dim], shape), lambda x: x, degree
+    )
     sides = np.array([2, 3, 0.5][:dim])
     assert mesh.volume == pytest.approx(sides.prod(), rel=1e-14)
     assert mesh.facet_measures.sum() == pytest.approx(2 * sides.prod() * (1 / sides).sum(), rel=1e-14)
@@ -54,7 +56,9 @@ def test_volume_of_box(dim, shape, degree):
         for side, sign in (("-", -1), ("+", 1)):
             chosen = mesh.boundary_facets_of(f"x{axis}{side}")
             assert mesh.facet_measures[chosen].sum() == pytest.approx(sides.prod() / sides[axis], rel=1e-14)
-            np.testing.assert_allclose(mesh.facet_normals[chosen], np.tile(sign * np.eye(dim)[axis], (len(chosen), 1)), atol=1e-14)
+            np.testing.assert_allclose(
+                mesh.facet_normals[chosen], np.tile(sign * np.eye(dim)[axis], (len(chosen), 1)), atol=1e-14
+            )
 
 
 @pytest.mark.parametrize("degree", range(7))
@@ -63,11 +67,14 @@ def test_quadrature_is_exact_on_affine_cells(dim, shape, degree):
     """∫ x^a y^b z^c over a box for all exponents up to the degree, and over one of its sides."""
     mesh = box_mesh((0.5,) * dim, (1.5, 2, 1)[:dim], 2, shape)
     points, weights, cells = mesh.quadrature(degree)
-    sides, normals, side_weights = mesh.facet_quadrature(mesh.boundary_facets_of("x0+"), degree)
-    assert len(points) == len(cells) and (np.diff(cells) >= 0).all()
+    sides, _, side_weights = mesh.facet_quadrature(mesh.boundary_facets_of("x0+"), degree)
+    assert len(points) == len(cells)
+    assert (np.diff(cells) >= 0).all()
     for powers in product(range(degree + 1), repeat=dim):
         if sum(powers) <= degree:
-            parts = [(b ** (p + 1) - 0.5 ** (p + 1)) / (p + 1) for b, p in zip((1.5, 2, 1), powers)]
+            parts = [
+                (b ** (p + 1) - 0.5 ** (p + 1)) / (p + 1) for b, p in zip((1.5, 2, 1), powers, strict=False)
+            ]
             assert weights @ (points**powers).prod(axis=1) == pytest.approx(prod(parts), rel=1e-13)
             on_side = 1.5 ** powers[0] * prod(parts[1:])
             assert side_weights @ (sides**powers).prod(axis=1) == pytest.approx(on_side, rel=1e-13)

@@ -90,7 +90,12 @@ def read(tmp_path):
 def test_groups_are_read(read, write):
     """Overlapping, unnamed, interior groups, and one name for a region and a boundary part."""
     mesh = read(write(), dim=2)
-    assert (mesh.cell_type, mesh.degree, mesh.points.shape, mesh.cells.shape) == ("triangle", 1, (6, 2), (4, 3))
+    assert (mesh.cell_type, mesh.degree, mesh.points.shape, mesh.cells.shape) == (
+        "triangle",
+        1,
+        (6, 2),
+        (4, 3),
+    )
     assert mesh.volume == pytest.approx(2)
 
     def ends(name):
@@ -100,7 +105,8 @@ def test_groups_are_read(read, write):
     assert ends("6") == {frozenset({(0, 0), (0, 1)})}
     assert ends("all") == {frozenset({(0, 0), (0, 1)}), frozenset({(2, 0), (2, 1)})}
     assert ends("the cut") == {frozenset({(1, 0), (1, 1)})}
-    assert len(mesh.boundary_facets_of("all")) == 2 and len(mesh.boundary_facets_of("the cut")) == 0
+    assert len(mesh.boundary_facets_of("all")) == 2
+    assert len(mesh.boundary_facets_of("the cut")) == 0
     assert set(mesh.region_groups) == {"all", "7"}
     assert (mesh.region_volume("all"), mesh.region_volume("7")) == pytest.approx((2, 1))
     assert mesh.points[mesh.cells[mesh.region_groups["7"]]][..., 0].min() == 1
@@ -122,7 +128,8 @@ def test_intervals(read):
     entities = {(0, 1): ([3], 15, [(1,)]), (1, 1): ([4], 1, [(1, 2), (2, 3)])}
     mesh = read(msh22({1: (0, 0), 2: (1, 0), 3: (3, 0)}, entities), dim=1)
     assert (mesh.cell_type, mesh.points.shape, mesh.volume) == ("interval", (3, 1), 3.0)
-    assert mesh.facet_groups["3"].tolist() == [[0]] and mesh.region_groups["4"].tolist() == [0, 1]
+    assert mesh.facet_groups["3"].tolist() == [[0]]
+    assert mesh.region_groups["4"].tolist() == [0, 1]
 
 
 def with_cells(kind, *elements, nodes=NODES):
@@ -156,14 +163,16 @@ def with_cells(kind, *elements, nodes=NODES):
             msh22(entities=ENTITIES | {(1, 8): ([8], 8, [(1, 20, 2)])}),
             "facet group '8' has cells of type line3, which are not facets of triangle cells of degree 1",
         ),
-        (msh41(False).replace(b"0 0 0 0 0 0 2 1 6 0", b"0 0 0 0 0 0 2 1 x 0"), "cannot"),
-        (msh22().replace(b"20 2 1 0\n", b"20 2 1 0.5\n"), "points extend by 0.5 beyond the first 2 coordinates"),
+        (msh41(False).replace(b"0.0 2 1 6 0", b"0.0 2 1 x 0"), "meshio cannot read this file"),
+        (msh22().replace(b"$EndPhysicalNames", b"2 3\n$EndPhysicalNames"), "physical groups cannot be read"),
+        (msh22().replace(b"20 2 1 0\n", b"20 2 1 0.5\n"), "points extend by 0.5 beyond the first 2"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused(read, content, message):
     with pytest.raises(MeshError, match=message) as caught:
         read(content)
-    assert "plate.msh: " in str(caught.value) and "\n" not in str(caught.value)
+    assert "plate.msh: " in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_missing_and_unknown_files(tmp_path, read):
@@ -179,7 +188,9 @@ def test_missing_and_unknown_files(tmp_path, read):
     ("shape", "dim", "degree"), [(s, d, p) for s in ("simplex", "tensor") for d in (1, 2, 3) for p in (1, 2)]
 )
 def test_vtu_round_trip(tmp_path, shape, dim, degree):
-    mesh = curve_mesh(box_mesh((0,) * dim, (1,) * dim, 2, shape), lambda x: x + 0.1 * np.sin(x[:, ::-1]), degree)
+    mesh = curve_mesh(
+        box_mesh((0,) * dim, (1,) * dim, 2, shape), lambda x: x + 0.1 * np.sin(x[:, ::-1]), degree
+    )
     path = tmp_path / "mesh.vtu"
     to_meshio(mesh, {"u": mesh.points[:, 0]}, {"part": np.arange(len(mesh.cells))}).write(path)
     back = read_mesh(path)
@@ -199,27 +210,92 @@ def test_named_cell_sets_of_other_formats(tmp_path):
     assert mesh.region_groups["upper"].tolist() == [1]
 
 
-gmsh_kinds = [(kind, degree) for kind in ("triangle", "quadrilateral", "tetrahedron", "hexahedron") for degree in (1, 2)]
+@pytest.fixture
+def gmsh():
+    module = pytest.importorskip("gmsh")
+    module.initialize(interruptible=False)
+    module.option.setNumber("General.Terminal", 0)
+    yield module
+    module.finalize()
 
 
-def make_with_gmsh(gmsh, kind, degree, size=0.5):
-    """A disc, or a quarter of a tube for hexahedra, or a ball, with one region and its whole boundary."""
-    geometry = gmsh.model.occ
-    if kind == "hexahedron":
-        geometry.addDisk(0, 0, 0, 1, 1)
-        gmsh.option.setNumber("Mesh.RecombineAll", 1)
-        geometry.extrude([(2, 1)], 0, 0, 1, numElements=[2], recombine=True)
-    elif kind == "tetrahedron":
-        geometry.addSphere(0, 0, 0, 1)
-    else:
-        geometry.addDisk(0, 0, 0, 1, 1)
-        gmsh.option.setNumber("Mesh.RecombineAll", int(kind == "quadrilateral"))
-    geometry.synchronize()
+def build(gmsh, kind, degree, size):
+    """A disc, ball or quarter of a tube with a region "body" and its whole boundary "skin"; its volume."""
+    shapes = gmsh.model.occ
     dim = 2 if kind in ("triangle", "quadrilateral") else 3
-    cells, sides = gmsh.model.getEntities(dim), gmsh.model.getEntities(dim - 1)
-    gmsh.model.addPhysicalGroup(dim, [tag for _, tag in cells], name="body")
-    gmsh.model.addPhysicalGroup(dim - 1, [tag for _, tag in sides], name="skin")
+    if kind == "hexahedron":
+        shapes.addRectangle(1, 0, 0, 1, 1)
+        shapes.rotate([(2, 1)], 0, 0, 0, 1, 0, 0, np.pi / 2)
+        shapes.revolve([(2, 1)], 0, 0, 0, 0, 0, 1, np.pi / 2, [round(1 / size)], recombine=True)
+    elif kind == "tetrahedron":
+        shapes.addSphere(0, 0, 0, 1)
+    else:
+        shapes.addDisk(0, 0, 0, 1, 1)
+    shapes.synchronize()
+    for group, of_dim in (("body", dim), ("skin", dim - 1)):
+        tags = [tag for _, tag in gmsh.model.getBoundary(gmsh.model.getEntities(dim), oriented=False)]
+        tags = tags if group == "skin" else [tag for _, tag in gmsh.model.getEntities(dim)]
+        gmsh.model.addPhysicalGroup(of_dim, tags, name=group)
+    if kind == "hexahedron":
+        gmsh.model.mesh.setTransfiniteSurface(1)
+    gmsh.option.setNumber("Mesh.RecombineAll", kind in ("quadrilateral", "hexahedron"))
+    gmsh.option.setNumber("Mesh.SubdivisionAlgorithm", kind == "quadrilateral")
     gmsh.option.setNumber("Mesh.MeshSizeMax", size)
-    gmsh.option.setNumber("Mesh.SubdivisionAlgorithm", int(kind == "quadrilateral" or kind == "hexahedron"))
     gmsh.model.mesh.generate(dim)
     gmsh.model.mesh.setOrder(degree)
+    return 3 * np.pi / 4 if kind == "hexahedron" else 4 * np.pi / 3 if dim == 3 else np.pi
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize("kind", ["triangle", "quadrilateral", "tetrahedron", "hexahedron"])
+def test_gmsh_files(gmsh, tmp_path, kind, degree):
+    """All formats give the same mesh, and curved cells the volume and surface of the geometry."""
+    volume = build(gmsh, kind, degree, 0.3)
+    meshes = []
+    for version, binary in ((2.2, 0), (2.2, 1), (4.1, 0), (4.1, 1)):
+        gmsh.option.setNumber("Mesh.MshFileVersion", version)
+        gmsh.option.setNumber("Mesh.Binary", binary)
+        gmsh.write(str(tmp_path / "body.msh"))
+        mesh = read_mesh(tmp_path / "body.msh")
+        assert (mesh.cell_type, mesh.degree, set(mesh.facet_groups), set(mesh.region_groups)) == (
+            kind,
+            degree,
+            {"skin"},
+            {"body"},
+        )
+        assert mesh.region_volume("body") == mesh.volume
+        np.testing.assert_array_equal(mesh.boundary_facets_of("skin"), np.arange(len(mesh.boundary_facets)))
+        meshes.append(mesh)
+    for other in meshes[1:]:
+        assert len(other.points) == len(meshes[0].points)
+        assert other.volume == pytest.approx(meshes[0].volume, rel=1e-12)
+        assert other.facet_measures.sum() == pytest.approx(meshes[0].facet_measures.sum(), rel=1e-12)
+    assert mesh.volume == pytest.approx(volume, rel=0.06 if degree == 1 else 5e-4)
+    points, normals, weights = mesh.facet_quadrature(None, mesh.dim)
+    assert (weights * (points * normals).sum(axis=1)).sum() == pytest.approx(
+        mesh.dim * mesh.volume, rel=1e-12
+    )
+    assert mesh.refine().volume == pytest.approx(mesh.volume, rel=1e-12)
+
+
+@pytest.mark.parametrize(("degree", "order"), [(1, 2), (2, 4)])
+def test_area_of_gmsh_disc_converges(gmsh, tmp_path, degree, order):
+    errors, sizes = [], []
+    for size in (0.4, 0.1):
+        gmsh.clear()
+        build(gmsh, "triangle", degree, size)
+        gmsh.write(str(tmp_path / "disc.msh"))
+        mesh = read_mesh(tmp_path / "disc.msh")
+        errors.append(np.pi - mesh.volume)
+        sizes.append(1 / len(mesh.boundary_facets))
+    slope = np.log(abs(errors[0] / errors[1])) / np.log(sizes[0] / sizes[1])
+    assert slope == pytest.approx(order, abs=0.15)
+
+
+def test_saving_all_elements(gmsh, tmp_path):
+    """Elements in no group beside others that are in one: meshio fails on these, and the error says so."""
+    build(gmsh, "triangle", 1, 0.5)
+    gmsh.option.setNumber("Mesh.SaveAll", 1)
+    gmsh.write(str(tmp_path / "all.msh"))
+    with pytest.raises(MeshError, match="without elements outside physical groups"):
+        read_mesh(tmp_path / "all.msh")

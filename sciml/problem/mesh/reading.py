@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import meshio
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -20,6 +20,9 @@ from .checking import check_mesh, check_points
 from .data import MeshData
 from .gmsh_tags import GmshTags, read_gmsh_tags
 from .topology import row_keys
+
+if TYPE_CHECKING:
+    import meshio
 
 __all__ = ["read_mesh", "to_meshio"]
 
@@ -76,6 +79,8 @@ def to_meshio(
     point_data, cell_data : dict of str to ndarray, optional
         Arrays whose first axis is the points' or the cells'.
     """
+    import meshio  # takes 0.2 s, which only those who use files should pay
+
     # Formats for viewing want three coordinates.
     points = np.pad(mesh.points, ((0, 0), (0, 3 - mesh.dim)))
     blocks: dict[str, list[ArrayLike]] = {name: [values] for name, values in (cell_data or {}).items()}
@@ -86,6 +91,8 @@ def to_meshio(
 def _read_with_meshio(path: Path) -> meshio.Mesh:
     if not path.is_file():
         raise MeshError(f"{path}: there is no such file; give the path of a mesh file.")
+    import meshio
+
     # meshio prints, and ends the process, where one would expect an exception.
     output = io.StringIO()
     try:

@@ -14,6 +14,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -51,7 +52,7 @@ def checkpoint_folder(path: Path | str | None, resume: bool) -> Path | None:
     return folder
 
 
-def save_checkpoint(folder: Path, tensors: dict[str, Tensor], values: dict[str, object]) -> None:
+def save_checkpoint(folder: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Write the next generation atomically and remove those before the last two.
 
     Parameters
@@ -87,7 +88,7 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], values: dict[str, 
         raise OutputError(f"The checkpoint folder {str(folder)!r} cannot be written: {error}.") from error
 
 
-def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
+def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Return tensors (on the CPU) and values of the newest generation that is intact.
 
     Warns
@@ -167,5 +168,5 @@ def _file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _json_hash(content: dict[str, object]) -> str:
+def _json_hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()

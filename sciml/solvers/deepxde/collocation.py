@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,9 +16,7 @@ from sciml.solvers.deepxde.records import BoundaryTerm, Training, check_points
 __all__ = ["add_worst_points", "collocation_data"]
 
 
-def collocation_data(
-    deepxde: ModuleType, training: Training, observe: Callable[[list[Tensor]], None]
-) -> object:
+def collocation_data(deepxde: ModuleType, training: Training, observe: Callable[[list[Tensor]], None]) -> Any:
     """Make a ``deepxde.data.PDE`` over the given points.
 
     The collocation points are the anchors of ``PDE`` and every boundary term is a
@@ -108,7 +107,7 @@ def _checked_residual(name: str, residual: Tensor, rows: int) -> Tensor:
 
 
 def add_worst_points(
-    model: object, training: Training, generator: np.random.Generator, draw: int, add: int
+    model: Any, training: Training, generator: np.random.Generator, draw: int, add: int
 ) -> int:
     """Add the candidates with the largest residual Σₖ wₖ rₖ² to the collocation points.
 

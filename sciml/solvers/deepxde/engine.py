@@ -130,6 +130,7 @@ class _Run:
                 self.save()
             while (ended := self.ledger.ending(self.options, self.stopped)) is None:
                 self.step()
+            self.keep()
         except NonFiniteLossError as error:
             self.optimisation.restore_network(self.kept[0])
             place = (

@@ -66,7 +66,7 @@ def isolated(*, dtype: torch.dtype, device: torch.device | str = "cpu", seed: in
     Yields
     ------
     module
-        `deepxde`, imported on the first use (about eight seconds, with PyTorch's compiler).
+        `deepxde`. The first use imports it, and PyTorch's compiler with it: several seconds.
 
     Raises
     ------

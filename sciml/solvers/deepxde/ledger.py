@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sciml.solvers.deepxde.options import TrainingOptions
 from sciml.solvers.deepxde.records import Phase, Status
@@ -26,7 +27,7 @@ class Ledger:
     rounds: int = 0
     since_round: int = 0
     losses: list[float] = field(default_factory=list)
-    verdict: list[str] | None = None
+    verdict: tuple[Status, str] | None = None
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
     history: list[list] = field(default_factory=list)
@@ -46,7 +47,7 @@ class Ledger:
         """Sum of the last known terms; NaN before the first are known."""
         return math.fsum(self.losses) if self.losses else math.nan
 
-    def values(self) -> dict[str, object]:
+    def values(self) -> dict[str, Any]:
         """Return a copy of all fields for a checkpoint."""
         return asdict(self)
 
@@ -98,6 +99,7 @@ class Ledger:
         room : int
             Points that may still be added; with any, the end only means that the next round is due.
         """
+        status: Status
         if done == 0:
             status, reason = "converged", f"no entry of the gradient is above {options.gradient_tolerance:g}"
         elif early and options.change_tolerance > 0:
@@ -112,12 +114,12 @@ class Ledger:
         if room:
             self.since_round = options.rar_every
         else:
-            self.verdict = [status, f"{reason} after {self}"]
+            self.verdict = (status, f"{reason} after {self}")
 
     def ending(self, options: TrainingOptions, stopped: bool) -> tuple[Status, str] | None:
         """Status and reason, once there is one."""
         if self.verdict is not None:
-            return tuple(self.verdict)
+            return self.verdict[0], self.verdict[1]
         if self.remaining(options, "adam") <= 0 and self.remaining(options, "lbfgs") <= 0:
             return "budget_reached", f"all iterations used: {self}"
         limit, used = options.cpu_seconds, self.cpu_seconds

@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -84,6 +85,7 @@ def build_network(deepxde: ModuleType, training: Training, options: TrainingOpti
         If a user's module has nothing to train or does not give `outputs` columns.
     """
     sample = torch.as_tensor(training.interior[:2], dtype=options.dtype, device=options.device)
+    net: Any
     if isinstance(options.network, torch.nn.Module):
         net = _copied(options.network, options)
     else:
@@ -142,13 +144,14 @@ def plain_network(net: torch.nn.Module) -> PlainNetwork:
         )
     if hasattr(net, "linears"):
         return PlainNetwork(activation.__name__, (_layers(net.linears),))
-    parallel = [layer for layer in getattr(net, "layers", ()) if isinstance(layer, torch.nn.ModuleList)]
-    if not parallel or len(parallel) != len(net.layers):
+    layers = list(getattr(net, "layers", ()))
+    parallel = [layer for layer in layers if isinstance(layer, torch.nn.ModuleList)]
+    if not parallel or len(parallel) != len(layers):
         raise OptionError(
             f"{type(net).__name__} has layers that its sub-networks share; give an FNN or a PFNN without any."
         )
     return PlainNetwork(activation.__name__, tuple(_layers(chain) for chain in zip(*parallel, strict=True)))
 
 
-def _layers(linears: object) -> Layers:
+def _layers(linears: Any) -> Layers:
     return tuple((linear.weight.detach().clone(), linear.bias.detach().clone()) for linear in linears)

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from sciml.solvers.deepxde.state import pack_optimizer, unpack_optimizer
 
 __all__ = ["NonFiniteLossError", "Optimisation"]
 
-Snapshot = tuple[dict[str, Tensor], dict[str, object]]
+Snapshot = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 class NonFiniteLossError(ArithmeticError):
@@ -124,7 +125,7 @@ class Optimisation:
         device = torch.device(self._options.device)
         if device.type == "cuda":
             tensors["device_generator"] = torch.cuda.get_rng_state(device)
-        values: dict[str, object] = {"phase": self.phase}
+        values: dict[str, Any] = {"phase": self.phase}
         if self.phase is not None:
             packed, values["optimizer"] = pack_optimizer(self.model.opt)
             tensors |= {f"optimizer.{name}": tensor for name, tensor in packed.items()}
@@ -177,7 +178,7 @@ def max_evaluations(length: int) -> int:
     return length * 5 // 4 + 25
 
 
-def _finite(losses: object) -> list[float]:
+def _finite(losses: Any) -> list[float]:
     values = [float(value) for value in losses]
     if not all(map(math.isfinite, values)):
         raise NonFiniteLossError(f"the loss became {sum(values)}")
@@ -188,7 +189,7 @@ def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _stop_after_one_step(deepxde: ModuleType) -> object:
+def _stop_after_one_step(deepxde: ModuleType) -> Any:
     """Make a callback that ends ``Model.train`` after one step of L-BFGS (a chunk of iterations).
 
     DeepXDE itself goes on for ever where the gradient is below the tolerance when a step begins.

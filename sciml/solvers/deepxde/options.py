@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -155,7 +155,7 @@ class TrainingOptions:
             kinds = ", ".join(f"{kind!r} with {count} number(s)" for kind, count in DECAYS.items())
             raise OptionError(f"decay = {self.decay!r} is not possible; use None or one of {kinds}.")
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> dict[str, Any]:
         """Return the options that decide the course of a training, in the form of JSON.
 
         A resumed training must agree in these. It may have other limits (`lbfgs`, `cpu_seconds`), write

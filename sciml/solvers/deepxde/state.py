@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ __all__ = ["fingerprint", "pack_optimizer", "unpack_optimizer"]
 _SCRATCH = {"al"}
 
 
-def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, object]]:
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Take a snapshot of an optimiser's state that further steps don't change.
 
     Returns
@@ -30,7 +31,7 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
         Numbers under ``"<parameter>.<key>"``, and the lengths of the lists in ``"lists"``.
     """
     tensors: dict[str, Tensor] = {}
-    values: dict[str, object] = {"lists": {}}
+    values: dict[str, Any] = {"lists": {}}
     for index, parameter in enumerate(_parameters(optimizer)):
         for key, value in optimizer.state.get(parameter, {}).items():
             name = f"{index}.{key}"
@@ -47,12 +48,12 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
 
 
 def unpack_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], values: dict[str, object]
+    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], values: dict[str, Any]
 ) -> None:
     """Put a state of `pack_optimizer` into a fresh optimiser of the same kind and parameters."""
     lists = values["lists"]
     for index, parameter in enumerate(_parameters(optimizer)):
-        state: dict[str, object] = {}
+        state: dict[str, Any] = {}
         for name, value in (values | tensors).items():
             owner, _, key = name.partition(".")
             # Adam counts its steps in a tensor that lives on the CPU whatever the device.

@@ -1,0 +1,11 @@
+"""The DOLFINx kernel: meshes, spaces, assembled forms, solves and evaluation."""
+
+from sciml.fem.environment import require
+
+require()
+
+from sciml.fem.discretisation import Discretisation  # noqa: E402
+from sciml.fem.functions import FEFunction  # noqa: E402
+from sciml.fem.meshes import FEMesh  # noqa: E402
+
+__all__ = ["Discretisation", "FEFunction", "FEMesh", "require"]

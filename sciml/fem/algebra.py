@@ -1,0 +1,194 @@
+"""PETSc's linear solvers as this package uses them: which one, why, and failures in words."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dolfinx import fem
+from petsc4py import PETSc
+
+from sciml.errors import DivergenceError, OptionError
+from sciml.fem.meshes import FEMesh
+
+__all__ = ["LinearChoice", "LinearSolver", "choose_linear_solver", "in_words", "rigid_body_modes"]
+
+_DIRECT_LIMIT = {1: 10**7, 2: 400_000, 3: 30_000}
+_counter = itertools.count()
+
+
+@dataclass(frozen=True)
+class LinearChoice:
+    """A linear solver and the reason for it.
+
+    Attributes
+    ----------
+    krylov, preconditioner : str
+        PETSc's names.
+    name : str
+        The option's name: "direct" or "gamg".
+    reason : str
+        Why it was chosen.
+    """
+
+    name: str
+    krylov: str
+    preconditioner: str
+    reason: str
+
+    def __str__(self) -> str:
+        label = {"direct": "MUMPS " + self.preconditioner, "gamg": f"GAMG-{self.krylov}"}[self.name]
+        return f"{label} ({self.reason})"
+
+
+def choose_linear_solver(requested: str, *, symmetric: bool, definite: bool, dim: int, n_dofs: int) -> LinearChoice:
+    """Choose a linear solver from what the analysis says.
+
+    A direct solver up to a size that depends on the dimension (its fill-in grows like n^1.5 in 2-D and n² in
+    3-D), algebraic multigrid beyond; conjugate gradients where the law is symmetric and monotone, GMRES else.
+
+    Parameters
+    ----------
+    requested : {"auto", "direct", "gamg"}
+    symmetric, definite : bool
+        Of the linearised law.
+    dim, n_dofs : int
+    """
+    kind = "symmetric" if symmetric else "unsymmetric"
+    positive = " positive" if symmetric and definite else ""
+    limit = _DIRECT_LIMIT[dim]
+    if requested not in ("auto", "direct", "gamg"):
+        raise OptionError(f"linear_solver={requested!r}; allowed are auto, direct and gamg.")
+    direct = requested == "direct" or (requested == "auto" and n_dofs <= limit)
+    asked = "as asked" if requested != "auto" else f"{n_dofs} unknowns, {'≤' if direct else '>'} {limit} in {dim}-D"
+    reason = f"{kind}{positive} law; {asked}"
+    if direct:
+        return LinearChoice("direct", "preonly", "cholesky" if positive else "lu", reason)
+    return LinearChoice("gamg", "cg" if positive else "gmres", "gamg", reason)
+
+
+class LinearSolver:
+    """A configured PETSc KSP.
+
+    Parameters
+    ----------
+    choice : LinearChoice
+    comm : MPI communicator
+    tolerance : float
+        Relative tolerance on the preconditioned residual (iterative solvers).
+    petsc_options : mapping, optional
+        The user's own options, without prefix, which go last: ``{"pc_gamg_threshold": 0.02}``.
+    """
+
+    def __init__(
+        self,
+        choice: LinearChoice,
+        comm: Any,
+        *,
+        tolerance: float = 1e-11,
+        petsc_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.choice = choice
+        self.ksp = PETSc.KSP().create(comm)
+        self.configure(self.ksp, tolerance, petsc_options or {})
+
+    def configure(self, ksp: PETSc.KSP, tolerance: float, petsc_options: Mapping[str, Any]) -> None:
+        """Apply the choice and the user's options to a KSP."""
+        prefix = f"sciml_{next(_counter)}_"
+        ksp.setOptionsPrefix(prefix)
+        ksp.setType(self.choice.krylov)
+        ksp.setTolerances(rtol=tolerance, max_it=2000)
+        pc = ksp.getPC()
+        pc.setType(self.choice.preconditioner)
+        if self.choice.name == "direct":
+            pc.setFactorSolverType("mumps")
+        options = PETSc.Options()
+        for key, value in petsc_options.items():
+            options[prefix + key] = value
+        try:
+            ksp.setFromOptions()
+        except PETSc.Error as error:
+            raise OptionError(f"PETSc does not accept petsc_options={dict(petsc_options)!r} ({error}).") from error
+        finally:
+            for key in petsc_options:
+                options.delValue(prefix + key)
+
+    def solve(self, matrix: PETSc.Mat, right: PETSc.Vec, solution: PETSc.Vec) -> int:
+        """Solve; returns the iterations.
+
+        Raises
+        ------
+        DivergenceError
+            With PETSc's reason in words.
+        """
+        self.ksp.setOperators(matrix)
+        try:
+            self.ksp.solve(right, solution)
+        except PETSc.Error as error:
+            raise DivergenceError(f"PETSc failed in the linear solver {self.choice}: {error}.") from error
+        reason = self.ksp.getConvergedReason()
+        if reason < 0 or not np.isfinite(solution.norm()):
+            raise DivergenceError(
+                f"The linear solver {self.choice} failed: {in_words(PETSc.KSP.ConvergedReason, reason)} after "
+                f"{self.ksp.getIterationNumber()} iterations; try -o linear_solver=direct or check the law for "
+                f"a singular operator."
+            )
+        return int(self.ksp.getIterationNumber())
+
+    def destroy(self) -> None:
+        """Free PETSc's memory."""
+        self.ksp.destroy()
+
+
+_WORDS = {
+    "DIVERGED_MAX_IT": "the iteration limit was reached",
+    "DIVERGED_DTOL": "the residual grew",
+    "DIVERGED_BREAKDOWN": "the Krylov method broke down",
+    "DIVERGED_INDEFINITE_PC": "the preconditioner is indefinite",
+    "DIVERGED_INDEFINITE_MAT": "the matrix is indefinite",
+    "DIVERGED_NANORINF": "not-a-number or infinity appeared",
+    "DIVERGED_PCSETUP_FAILED": "the factorisation or preconditioner could not be set up (a singular matrix)",
+    "DIVERGED_PC_FAILED": "the factorisation or preconditioner failed (a singular matrix)",
+    "DIVERGED_LINE_SEARCH": "the line search found no decrease",
+    "DIVERGED_LINEAR_SOLVE": "a linear solve failed",
+    "DIVERGED_FNORM_NAN": "the residual became not-a-number",
+    "DIVERGED_FUNCTION_NANORINF": "the residual became not-a-number",
+    "DIVERGED_FUNCTION_DOMAIN": "the state left the law's domain",
+    "DIVERGED_INNER": "an inner solve failed",
+    "DIVERGED_LOCAL_MIN": "a local minimum of the residual norm was reached",
+    "DIVERGED_FUNCTION_COUNT": "too many residual evaluations were needed",
+    "DIVERGED_TR_DELTA": "the trust region collapsed",
+}
+
+
+def in_words(reasons: type, number: int) -> str:
+    """PETSc's reason for stopping, in words, with its name."""
+    for name in dir(reasons):
+        if name.isupper() and getattr(reasons, name) == number and name in _WORDS:
+            return f"{_WORDS[name]} ({name})"
+    names = [name for name in dir(reasons) if name.isupper() and getattr(reasons, name) == number]
+    return f"reason {names[0] if names else number}"
+
+
+def rigid_body_modes(space: fem.FunctionSpace, mesh: FEMesh) -> PETSc.NullSpace:
+    """Translations and rotations of a displacement space, orthonormal: GAMG's near null space."""
+    dim = mesh.data.dim
+    points = space.tabulate_dof_coordinates()[:, :dim]
+    centre = points.mean(axis=0)
+    modes = [np.tile(np.eye(dim)[i], (len(points), 1)) for i in range(dim)]
+    for i, j in itertools.combinations(range(dim), 2):
+        spin = np.zeros((dim, dim))
+        spin[i, j], spin[j, i] = -1.0, 1.0
+        modes.append((points - centre) @ spin.T)
+    vectors = []
+    for mode in modes:
+        vector = fem.petsc.create_vector(space)
+        vector.array[:] = mode.ravel()[: vector.getLocalSize()]
+        for other in vectors:
+            vector.axpy(-vector.dot(other), other)
+        vector.normalize()
+        vectors.append(vector)
+    return PETSc.NullSpace().create(vectors=vectors, comm=mesh.comm)

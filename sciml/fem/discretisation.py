@@ -1,0 +1,244 @@
+"""A problem on a mesh: its forms bound to data, its constrained degrees of freedom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import basix.ufl
+import numpy as np
+import ufl
+from dolfinx import fem
+from mpi4py import MPI
+from ufl.algorithms import expand_derivatives
+from ufl.algorithms.estimate_degrees import estimate_total_polynomial_degree
+from ufl.corealg.traversal import unique_pre_traversal
+
+from sciml.errors import OptionError
+from sciml.fem.compiling import compile_form
+from sciml.fem.functions import FEFunction, lagrange_space
+from sciml.fem.meshes import FEMesh, coordinate_element
+from sciml.forms import condition_value, weak_form
+from sciml.problem import MeshData, Problem, part_name
+from sciml.problem.coefficients import RegionCoefficient
+
+__all__ = ["Discretisation"]
+
+_KINDS = {"cell": fem.IntegralType.cell, "exterior_facet": fem.IntegralType.exterior_facet}
+_NOT_POLYNOMIAL = (ufl.mathfunctions.MathFunction, ufl.classes.Conditional, ufl.classes.Abs, ufl.classes.Power)
+
+
+@dataclass(frozen=True, eq=False)
+class _Symbols:
+    """The problem's symbols and what stands for them on a concrete kind of mesh."""
+
+    mesh: ufl.Mesh
+    mapping: dict[Any, Any]
+    unknown: ufl.Coefficient
+    degree: int
+
+    def move(self, form: ufl.Form) -> ufl.Form:
+        """The form on the concrete mesh, with quadrature degrees set."""
+        moved = []
+        for integral in expand_derivatives(form).integrals():
+            integrand = ufl.replace(integral.integrand(), self.mapping)
+            metadata = {"quadrature_degree": self._quadrature_degree(integrand)} | integral.metadata()
+            moved.append(integral.reconstruct(integrand=integrand, domain=self.mesh, metadata=metadata))
+        return ufl.Form(moved)
+
+    def _quadrature_degree(self, integrand: Any) -> int:
+        """UFL's estimate for polynomials of at most twice the element's degree, 2 p + 4 for all else."""
+        polynomial = not any(isinstance(node, _NOT_POLYNOMIAL) for node in unique_pre_traversal(integrand))
+        estimate = estimate_total_polynomial_degree(integrand)
+        return int(estimate) if polynomial and estimate <= 2 * self.degree else 2 * self.degree + 4
+
+
+def symbols_on(problem: Problem, data: MeshData, degree: int) -> _Symbols:
+    """Concrete elements for the problem's unknown, constants and coefficients; shared between copies."""
+    key = ("symbols", data.cell_type, data.degree, degree)
+    return problem.derived(key, lambda: _symbols(problem, data, degree))
+
+
+def _symbols(problem: Problem, data: MeshData, degree: int) -> _Symbols:
+    declared = problem.declaration
+    mesh = ufl.Mesh(coordinate_element(data))
+    space = ufl.FunctionSpace(mesh, basix.ufl.element("Lagrange", data.cell_type, degree, shape=problem.shape))
+    unknown = ufl.Coefficient(space)
+    mapping = {
+        declared.u: unknown,
+        declared.v: ufl.TestFunction(space),
+        declared.x: ufl.SpatialCoordinate(mesh),
+        declared.n: ufl.FacetNormal(mesh),
+    }
+    for constant in [*problem.constants.values(), weak_form(problem).load_factor]:
+        mapping[constant] = ufl.Constant(mesh, constant.ufl_shape)
+    for symbol, provider in problem.coefficient_fields.values():
+        element = coefficient_element(provider, data.cell_type, degree)
+        mapping[symbol] = ufl.Coefficient(ufl.FunctionSpace(mesh, element))
+    return _Symbols(mesh, mapping, unknown, degree)
+
+
+def coefficient_element(provider: Any, cell_type: str, degree: int) -> Any:
+    """A value per cell for materials, continuous for smooth fields, discontinuous for all others."""
+    if isinstance(provider, RegionCoefficient):
+        return basix.ufl.element("DG", cell_type, 0, shape=provider.shape)
+    if provider.smooth:
+        return basix.ufl.element("Lagrange", cell_type, degree + 1, shape=provider.shape)
+    return basix.ufl.element("DG", cell_type, degree, shape=provider.shape)
+
+
+class Discretisation:
+    """A problem in Lagrange elements on one mesh.
+
+    Parameters
+    ----------
+    problem : Problem
+    data : MeshData
+        The mesh.
+    degree : int
+        Polynomial degree, 1 to 4.
+    comm : MPI communicator
+        Defaults to the world.
+
+    Attributes
+    ----------
+    mesh : FEMesh
+    u : dolfinx.fem.Function
+        The state that the forms are evaluated at.
+    residual, jacobian : dolfinx.fem.Form
+        F(u; v) and its derivative.
+    """
+
+    def __init__(
+        self, problem: Problem, data: MeshData, degree: int, comm: MPI.Intracomm = MPI.COMM_WORLD
+    ) -> None:
+        if not 1 <= degree <= 4:
+            raise OptionError(
+                f"degree={degree}: the unknown's gradient needs a degree of at least 1, and 4 is the highest offered."
+            )
+        self.problem, self.degree = problem, degree
+        self.mesh = FEMesh(data, problem.domain, comm)
+        self.space = lagrange_space(self.mesh, degree, problem.shape)
+        self.u = fem.Function(self.space, name=problem.field_name)
+        self._symbols = symbols_on(problem, data, degree)
+        self._constants = self._bind_constants()
+        self._functions = self._bind_coefficients()
+        forms = problem.derived(("forms", data.cell_type, data.degree, degree), self._forms)
+        self.residual, self.jacobian = (self.bind(form, [self.space] * (rank + 1)) for rank, form in enumerate(forms))
+
+    @property
+    def comm(self) -> MPI.Intracomm:
+        """The mesh's communicator."""
+        return self.mesh.comm
+
+    @property
+    def n_dofs(self) -> int:
+        """Number of unknowns, constrained ones included."""
+        return int(self.space.dofmap.index_map.size_global * self.space.dofmap.index_map_bs)
+
+    def _forms(self) -> tuple[ufl.Form, ufl.Form]:
+        residual = self._symbols.move(weak_form(self.problem).residual)
+        direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
+        # The quadrature rule of the residual holds for its derivative, so that Newton's method stays exact.
+        return residual, expand_derivatives(ufl.derivative(residual, self._symbols.unknown, direction))
+
+    def bind(self, form: ufl.Form, spaces: list[fem.FunctionSpace]) -> fem.Form:
+        """Compile a form in concrete symbols and attach this mesh's data."""
+        compiled = compile_form(form, self.comm)
+        return fem.forms.create_form(
+            compiled, spaces, self.mesh.mesh, self._subdomains(form), self._functions, self._constants
+        )
+
+    def functional(self, form: ufl.Form) -> float:
+        """The value of a rank-0 form in the problem's symbols at the present state."""
+        bound = self.bind(self._symbols.move(form), [])
+        return float(self.comm.allreduce(fem.assemble_scalar(bound), op=MPI.SUM))
+
+    def _subdomains(self, form: ufl.Form) -> dict[fem.IntegralType, list[tuple[int, np.ndarray]]]:
+        """Integration entities of every named part that the form uses."""
+        used: dict[fem.IntegralType, dict[int, np.ndarray]] = {}
+        for integral in form.integrals():
+            numbers = integral.subdomain_id()
+            for number in numbers if isinstance(numbers, tuple) else (numbers,):
+                if number not in ("everywhere", "otherwise"):
+                    kind = _KINDS[integral.integral_type()]
+                    used.setdefault(kind, {})[number] = self._entities(kind, part_name(number))
+        return {kind: sorted(parts.items()) for kind, parts in used.items()}
+
+    def _entities(self, kind: fem.IntegralType, name: str) -> np.ndarray:
+        if kind == fem.IntegralType.cell:
+            return self.mesh.cells(name)
+        return self.mesh.boundary_entities(tuple(name.split("|")))
+
+    # -- data --------------------------------------------------------------------------------------------
+
+    def _bind_constants(self) -> dict[Any, fem.Constant]:
+        values = self.problem.parameters.plain()
+        bound = {
+            self._symbols.mapping[symbol]: fem.Constant(self.mesh.mesh, np.asarray(values[name], dtype=float))
+            for name, symbol in self.problem.constants.items()
+        }
+        self._load_factor = fem.Constant(self.mesh.mesh, 1.0)
+        return bound | {self._symbols.mapping[weak_form(self.problem).load_factor]: self._load_factor}
+
+    def _bind_coefficients(self) -> dict[Any, fem.Function]:
+        bound = {self._symbols.unknown: self.u}
+        for name, (symbol, _) in self.problem.coefficient_fields.items():
+            bound[self._symbols.mapping[symbol]] = self.coefficient(name)
+        return bound
+
+    def coefficient(self, name: str) -> fem.Function:
+        """A coefficient field of the problem on this mesh."""
+        problem, values = self.problem, self.problem.parameters.plain()
+        provider = problem.coefficient_fields[name][1]
+        element = coefficient_element(provider, self.mesh.data.cell_type, self.degree)
+        function = fem.Function(fem.functionspace(self.mesh.mesh, element), name=name)
+        if isinstance(provider, RegionCoefficient):
+            groups = self.mesh.domain.region_groups
+            per_cell = provider.per_cell(len(self.mesh.data.cells), groups, values)[self.mesh.input_cell]
+            function.x.array.reshape(-1, per_cell[0].size)[function.function_space.dofmap.list[:, 0]] = (
+                per_cell.reshape(len(per_cell), -1)
+            )
+            return function
+
+        def at(x: np.ndarray) -> np.ndarray:
+            points = np.ascontiguousarray(x[: problem.dim].T)
+            return provider.evaluate(points, (), problem.domain, values).reshape(len(points), -1).T
+
+        function.interpolate(at)
+        return function
+
+    def set_load_factor(self, factor: float) -> None:
+        """Scale loads and Neumann and Robin data by a factor between 0 and 1."""
+        self._load_factor.value = factor
+
+    @cached_property
+    def dirichlet(self) -> tuple[np.ndarray, np.ndarray]:
+        """Constrained local degrees of freedom (unrolled) and their values.
+
+        Where two conditions meet in a point, the one declared last holds.
+        """
+        size = self.problem.n_components
+        points = self.space.tabulate_dof_coordinates()[:, : self.problem.dim]
+        values = np.full((len(points), size), np.nan)
+        for condition in self.problem.dirichlet:
+            nodes = fem.locate_dofs_topological(self.space, self.mesh.mesh.topology.dim - 1, self.mesh.facets(condition.on))
+            for component in condition.components(size):
+                values[nodes, component] = condition_value(self.problem, condition, component).at(points[nodes])
+        dofs = np.flatnonzero(~np.isnan(values))
+        return dofs.astype(np.int32), values.ravel()[dofs]
+
+    def impose(self, factor: float = 1.0) -> None:
+        """Write (scaled) Dirichlet values into the state."""
+        dofs, values = self.dirichlet
+        self.u.x.array[dofs] = factor * values
+
+    # -- results -----------------------------------------------------------------------------------------
+
+    def snapshot(self) -> FEFunction:
+        """A copy of the state."""
+        function = fem.Function(self.space, name=self.problem.field_name)
+        function.x.array[:] = self.u.x.array
+        return FEFunction(self.mesh, function)
+

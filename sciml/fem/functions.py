@@ -1,0 +1,110 @@
+"""Finite element functions evaluated in NumPy: anywhere, with gradients, without further compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import basix.ufl
+import numpy as np
+from dolfinx import fem
+
+from sciml.errors import DivergenceError
+from sciml.fem.meshes import FEMesh
+
+__all__ = ["FEFunction", "lagrange_space"]
+
+_CHUNK = 20_000
+
+
+def lagrange_space(mesh: FEMesh, degree: int, shape: tuple[int, ...] = ()) -> fem.FunctionSpace:
+    """Continuous Lagrange functions of a degree and value shape."""
+    element = basix.ufl.element("Lagrange", mesh.data.cell_type, degree, shape=shape)
+    return fem.functionspace(mesh.mesh, element)
+
+
+class FEFunction:
+    """A finite element function with its mesh.
+
+    Attributes
+    ----------
+    mesh : FEMesh
+    function : dolfinx.fem.Function
+    shape : tuple of int
+        Value shape.
+    degree : int
+        Polynomial degree.
+    """
+
+    def __init__(self, mesh: FEMesh, function: fem.Function) -> None:
+        self.mesh = mesh
+        self.function = function
+        self.shape = tuple(function.function_space.value_shape)
+        element = function.function_space.element.basix_element
+        self.degree = int(element.degree)
+        self._element = element
+        self._map = mesh.element.basix_element
+        self._dofs = function.function_space.dofmap.list
+
+    @property
+    def n_dofs(self) -> int:
+        """Number of unknowns of the space."""
+        space = self.function.function_space
+        return int(space.dofmap.index_map.size_global * space.dofmap.index_map_bs)
+
+    def evaluate(self, points: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+        """Values at points ``(n, dim)`` → ``(n, *shape)``; NaN outside of the mesh.
+
+        `cells` are the cells (numbers of the input mesh) that contain the points, if they are known.
+        """
+        return self._jet(points, cells, 0)
+
+    def gradient(self, points: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+        """Gradients at points ``(n, dim)`` → ``(n, *shape, dim)``; on a facet, that of one of its cells."""
+        return self._jet(points, cells, 1)
+
+    def _jet(self, points: np.ndarray, cells: np.ndarray | None, order: int) -> np.ndarray:
+        points = np.ascontiguousarray(points, dtype=float)
+        if cells is None:
+            cells = self.mesh.data.locate(points)
+        local = np.where(cells >= 0, self.mesh.cell_of_input[cells], -1)
+        dim = points.shape[1]
+        out = np.full((len(points), *self.shape, *([dim] * order)), np.nan)
+        found = np.flatnonzero(local >= 0)
+        for chunk in _chunks(found):
+            out[chunk] = self._on_cells(points[chunk], local[chunk], order)
+        return out
+
+    def _on_cells(self, points: np.ndarray, cells: np.ndarray, order: int) -> np.ndarray:
+        reference, inverse_jacobian = self._pull_back(points, cells)
+        table = self._element.tabulate(order, reference)[..., 0]
+        values = self.function.x.array.reshape(-1, int(np.prod(self.shape, dtype=int)))[self._dofs[cells]]
+        if order == 0:
+            out = np.einsum("na,nac->nc", table[0], values)
+        else:
+            out = np.einsum("jna,nac,nji->nci", table[1:], values, inverse_jacobian, optimize=True)
+        return out.reshape(len(points), *self.shape, *([points.shape[1]] * order))
+
+    def _pull_back(self, points: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Reference coordinates X of points in cells, and ∂X/∂x, by Newton's method (one step if affine)."""
+        geometry = self.mesh.mesh.geometry
+        dim = points.shape[1]
+        nodes = geometry.x[geometry.dofmap[cells]][:, :, :dim]
+        affine = self.mesh.data.is_straight
+        reference = np.full((len(points), dim), 1.0 / (dim + 1))
+        for _ in range(1 if affine else 25):
+            table = self._map.tabulate(1, reference)[..., 0]
+            position = np.einsum("na,nai->ni", table[0], nodes)
+            inverse = np.linalg.inv(np.einsum("jna,nai->nij", table[1:], nodes))
+            step = np.einsum("nji,ni->nj", inverse, points - position)
+            reference = reference + step
+            if np.abs(step).max(initial=0.0) < 1e-13:
+                break
+        else:
+            if not affine and np.abs(step).max(initial=0.0) > 1e-8:
+                raise DivergenceError("Points could not be mapped back to a curved cell; the mesh is too distorted.")
+        return reference, inverse
+
+
+def _chunks(indices: np.ndarray) -> Iterator[np.ndarray]:
+    for start in range(0, len(indices), _CHUNK):
+        yield indices[start : start + _CHUNK]

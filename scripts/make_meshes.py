@@ -1,0 +1,154 @@
+"""Make the meshes in ``data/meshes`` that problems of the catalogue refer to.
+
+Needs gmsh (``pip install gmsh``), which nothing else does::
+
+    python scripts/make_meshes.py [FOLDER]
+
+Everything is transfinite, so the same version of gmsh writes the same files again.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import pairwise
+from math import sqrt
+from pathlib import Path
+
+import gmsh
+
+geo, mesh = gmsh.model.geo, gmsh.model.mesh
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "meshes"
+
+
+@contextmanager
+def model(name: str) -> Iterator[None]:
+    """A fresh gmsh model."""
+    gmsh.initialize(readConfigFiles=False)
+    gmsh.option.setNumber("General.Terminal", 0)
+    gmsh.model.add(name)
+    try:
+        yield
+    finally:
+        gmsh.finalize()
+
+
+def loop(points: Sequence[int]) -> list[int]:
+    """Straight lines from each point to the next and back to the first."""
+    return [geo.addLine(a, b) for a, b in pairwise([*points, points[0]])]
+
+
+def transfinite(lines: Sequence[int], cells: Sequence[int], grading: Sequence[float] | None = None) -> int:
+    """A surface between four lines, divided into the given numbers of cells.
+
+    `grading` is the ratio of neighbouring cells along each line; gmsh wants the corners that follow each other.
+    """
+    surface = geo.addPlaneSurface([geo.addCurveLoop(list(lines), reorient=True)])
+    for line, n, ratio in zip(lines, cells, grading or [1.0] * 4):
+        geo.mesh.setTransfiniteCurve(abs(line), n + 1, "Progression", ratio)
+    geo.mesh.setTransfiniteSurface(surface)
+    return surface
+
+
+def group(dim: int, tags: Sequence[int], name: str) -> None:
+    """Name some curves or surfaces; gmsh saves nothing else then."""
+    gmsh.model.addPhysicalGroup(dim, [abs(tag) for tag in tags], name=name)
+
+
+def l_shape(cells: int = 4) -> None:
+    """(−1, 1)² without its lower right quadrant: three squares of cells × cells × 2 triangles."""
+    corners = [(0, 0), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1)]
+    o, *p = [geo.addPoint(x, y, 0) for x, y in corners]
+    spokes = [geo.addLine(o, p[k]) for k in (0, 2, 4, 6)]
+    rim = [geo.addLine(a, b) for a, b in pairwise(p)]
+    squares = [
+        transfinite([spokes[k], rim[2 * k], rim[2 * k + 1], -spokes[k + 1]], [cells] * 4) for k in range(3)
+    ]
+    geo.synchronize()
+    group(1, [spokes[0], spokes[3]], "corner")
+    group(1, rim, "outer")
+    group(2, squares, "domain")
+
+
+def cook(cells: int = 16) -> None:
+    """Cook's trapezium in cells × cells quadrilaterals."""
+    corners = [geo.addPoint(x, y, 0) for x, y in [(0, 0), (48, 44), (48, 60), (0, 44)]]
+    bottom, right, top, left = loop(corners)
+    surface = transfinite([bottom, right, top, left], [cells] * 4)
+    geo.mesh.setRecombine(2, surface)
+    geo.synchronize()
+    group(1, [left], "clamped")
+    group(1, [right], "loaded")
+    group(1, [bottom, top], "free")
+    group(2, [surface], "membrane")
+
+
+def plate_with_hole(around: int = 10, outwards: int = 12, ratio: float = 1.22) -> None:
+    """A quarter of a square plate of half width 4 with a hole of radius 1, graded towards the hole."""
+    centre = geo.addPoint(0, 0, 0)
+    inner = [geo.addPoint(x, y, 0) for x, y in [(1, 0), (sqrt(0.5), sqrt(0.5)), (0, 1)]]
+    outer = [geo.addPoint(x, y, 0) for x, y in [(4, 0), (4, 4), (0, 4)]]
+    arcs = [geo.addCircleArc(a, centre, b) for a, b in pairwise(inner)]
+    sides = [geo.addLine(a, b) for a, b in pairwise(outer)]
+    rays = [geo.addLine(a, b) for a, b in zip(inner, outer)]
+    cells, grading = [outwards, around, outwards, around], [ratio, 1, ratio, 1]
+    blocks = [transfinite([rays[k], sides[k], -rays[k + 1], -arcs[k]], cells, grading) for k in range(2)]
+    geo.synchronize()
+    for name, lines in zip(["bottom", "left", "right", "top"], [rays[:1], rays[2:], sides[:1], sides[1:]]):
+        group(1, lines, name)
+    group(1, arcs, "hole")
+    group(2, blocks, "plate")
+
+
+def fibre(radius: float = 0.3, around: int = 8, outwards: int = 7, core: float = 0.5) -> None:
+    """The unit square with a disc in its middle: a square core, four blocks to the rim, four to the sides."""
+
+    def ring(r: float) -> list[int]:
+        return [geo.addPoint(0.5 + r * x, 0.5 + r * y, 0) for x, y in [(-1, -1), (1, -1), (1, 1), (-1, 1)]]
+
+    middle = geo.addPoint(0.5, 0.5, 0)
+    core_points, rim_points, side_points = ring(core * radius * sqrt(0.5)), ring(radius * sqrt(0.5)), ring(0.5)
+    core_lines, sides = loop(core_points), loop(side_points)
+    rim = [geo.addCircleArc(a, middle, b) for a, b in pairwise([*rim_points, rim_points[0]])]
+    inner = [geo.addLine(a, b) for a, b in zip(core_points, rim_points)]
+    outer = [geo.addLine(a, b) for a, b in zip(rim_points, side_points)]
+
+    def blocks(lines: list[int], rays: list[int], ends: list[int], cells: int) -> list[int]:
+        return [
+            transfinite([lines[k], rays[(k + 1) % 4], -ends[k], -rays[k]], [around, cells, around, cells])
+            for k in range(4)
+        ]
+
+    disc = [transfinite(core_lines, [around] * 4), *blocks(core_lines, inner, rim, outwards // 2)]
+    matrix = blocks(rim, outer, sides, outwards)
+    geo.synchronize()
+    for name, line in zip(["bottom", "right", "top", "left"], sides):
+        group(1, [line], name)
+    group(2, disc, "fibre")
+    group(2, matrix, "matrix")
+
+
+def write(build: Callable[[], None], path: Path, *, order: int, version: float) -> None:
+    """Build, mesh and save one file, as text."""
+    with model(path.stem):
+        gmsh.option.setNumber("Mesh.ElementOrder", order)
+        gmsh.option.setNumber("Mesh.MshFileVersion", version)
+        build()
+        mesh.generate(2)
+        gmsh.write(str(path))
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def main(folder: Path = FOLDER) -> None:
+    """Write all meshes into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write(l_shape, folder / "l_shape.msh", order=1, version=2.2)
+    write(cook, folder / "cook.msh", order=1, version=4.1)
+    write(plate_with_hole, folder / "plate_with_hole.msh", order=2, version=4.1)
+    write(fibre, folder / "fibre.msh", order=2, version=2.2)
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))
