@@ -1,1 +1,85 @@
-from sciml.problem import *
+"""Declare a PDE once, as a balance law in UFL; solve it with finite elements and with machine learning; compare."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from sciml.errors import ScimlError, ScimlWarning
+from sciml.problem import (
+    Box,
+    Dirichlet,
+    DolfinxMesh,
+    Mean,
+    MeshDomain,
+    MeshFile,
+    Neumann,
+    PointValue,
+    Problem,
+    Robin,
+    coefficient,
+    ds,
+    dx,
+    parameter,
+    scalar,
+    vector,
+)
+from sciml.registry import load_problem
+
+if TYPE_CHECKING:
+    from sciml.forms import analyse
+    from sciml.solution import Field, Solution, load_solution
+    from sciml.solvers.compare import Comparison, compare
+    from sciml.solvers.run import solve
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Box",
+    "Comparison",
+    "Dirichlet",
+    "DolfinxMesh",
+    "Field",
+    "Mean",
+    "MeshDomain",
+    "MeshFile",
+    "Neumann",
+    "PointValue",
+    "Problem",
+    "Robin",
+    "ScimlError",
+    "ScimlWarning",
+    "Solution",
+    "analyse",
+    "coefficient",
+    "compare",
+    "ds",
+    "dx",
+    "load_problem",
+    "load_solution",
+    "parameter",
+    "scalar",
+    "solve",
+    "vector",
+]
+
+# What needs torch is imported when it is first used, so that declaring and listing problems stays quick.
+_LAZY = {
+    "Comparison": "sciml.solvers.compare",
+    "Field": "sciml.solution",
+    "Solution": "sciml.solution",
+    "analyse": "sciml.forms",
+    "compare": "sciml.solvers.compare",
+    "load_solution": "sciml.solution",
+    "solve": "sciml.solvers.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'sciml' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

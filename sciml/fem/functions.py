@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 import basix.ufl
 import numpy as np
+import ufl
 from dolfinx import fem
+from mpi4py import MPI
 
 from sciml.errors import DivergenceError
+from sciml.fem.compiling import compile_form
 from sciml.fem.meshes import FEMesh
 
-__all__ = ["FEFunction", "lagrange_space"]
+__all__ = ["FEFunction", "lagrange_space", "squared_norms", "transfer"]
 
 _CHUNK = 20_000
 
@@ -103,6 +106,31 @@ class FEFunction:
             if not affine and np.abs(step).max(initial=0.0) > 1e-8:
                 raise DivergenceError("Points could not be mapped back to a curved cell; the mesh is too distorted.")
         return reference, inverse
+
+
+def transfer(coarse: FEFunction, fine: FEFunction) -> FEFunction:
+    """The function `coarse` in the space of `fine`, whose mesh is the refinement of its mesh; exact."""
+    space = fine.function.function_space
+    children = 2**fine.mesh.data.dim
+    a_cell = np.zeros(len(space.tabulate_dof_coordinates()), dtype=np.int64)
+    a_cell[space.dofmap.list] = fine.mesh.input_cell[:, None]
+    points = space.tabulate_dof_coordinates()[:, : fine.mesh.data.dim]
+    out = fem.Function(space)
+    out.x.array[:] = coarse.evaluate(points, a_cell // children).ravel()
+    return FEFunction(fine.mesh, out)
+
+
+def squared_norms(function: FEFunction) -> tuple[float, float]:
+    """∫ |u|² and ∫ |∇u|²."""
+    mesh, u = function.mesh, function.function
+    domain = ufl.Mesh(mesh.element)
+    symbol = ufl.Coefficient(ufl.FunctionSpace(domain, u.function_space.ufl_element()))
+    sums = []
+    for density in (ufl.inner(symbol, symbol), ufl.inner(ufl.grad(symbol), ufl.grad(symbol))):
+        form = density * ufl.dx(domain=domain)
+        bound = fem.forms.create_form(compile_form(form, mesh.comm), [], mesh.mesh, {}, {symbol: u}, {})
+        sums.append(float(mesh.comm.allreduce(fem.assemble_scalar(bound), op=MPI.SUM)))
+    return sums[0], sums[1]
 
 
 def _chunks(indices: np.ndarray) -> Iterator[np.ndarray]:

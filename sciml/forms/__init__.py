@@ -2,6 +2,7 @@
 
 from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import Balance, balance, condition_data, strong_form
+from sciml.forms.checks import ContradictionWarning, check_problem
 from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, reverse_jet, taylor_jet
 from sciml.forms.lowering import Derivative, lower
 from sciml.forms.pointwise import (
@@ -19,6 +20,7 @@ from sciml.forms.weak import WeakForm, weak_form
 __all__ = [
     "Analysis",
     "Balance",
+    "ContradictionWarning",
     "Derivative",
     "Jet",
     "PointwiseOperator",
@@ -28,6 +30,7 @@ __all__ = [
     "analyse",
     "balance",
     "boundary_residual",
+    "check_problem",
     "condition_data",
     "condition_value",
     "energy",

@@ -315,7 +315,7 @@ def _flat(expression: Any) -> list[Any]:
 def random_states(problem: Problem, n: int, keys: Any, seed: int = 0) -> tuple[torch.Tensor, dict[Derivative, torch.Tensor]]:
     """Random points of the domain with random jets: values and derivatives of mixed size and sign."""
     generator = np.random.default_rng(seed)
-    x = torch.as_tensor(problem.domain.sample(n, generator))
+    x = torch.tensor(problem.domain.sample(n, generator), dtype=torch.float64)
     size = 10.0 ** generator.uniform(-2, 0.5, (n, 1))
     states = generator.standard_normal((n, max(len(keys), 1))) * size
     return x, {key: torch.as_tensor(states[:, k]) for k, key in enumerate(keys)}

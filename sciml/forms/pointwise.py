@@ -115,8 +115,9 @@ class PointwiseOperator:
 
     def at(self, points: np.ndarray, normal: np.ndarray | None = None) -> np.ndarray:
         """Evaluate an expression without the unknown at NumPy points, in float64."""
-        x = torch.as_tensor(np.ascontiguousarray(points, dtype=float))
-        n = None if normal is None else torch.as_tensor(np.ascontiguousarray(normal, dtype=float))
+        # torch.tensor copies: arrays of a mesh are read-only.
+        x = torch.tensor(np.asarray(points), dtype=torch.float64)
+        n = None if normal is None else torch.tensor(np.asarray(normal), dtype=torch.float64)
         with torch.no_grad():
             return self(x, {}, normal=n).numpy()
 

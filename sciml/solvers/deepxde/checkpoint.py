@@ -7,12 +7,10 @@ generations are kept; where the newest is broken, the one before it is used.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from sciml.errors import OptionError, OutputError, ScimlWarning
+from sciml.files import atomic_path, write_json
 
 __all__ = ["checkpoint_folder", "load_checkpoint", "save_checkpoint"]
 
@@ -73,17 +72,14 @@ def save_checkpoint(folder: Path, tensors: dict[str, Tensor], values: dict[str, 
         folder.mkdir(parents=True, exist_ok=True)
         generation = max(_generations(folder), default=0) + 1
         arrays, manifest = _files(folder, generation)
-        with _replacing(arrays) as temporary:
-            # A clone for each, since safetensors refuses tensors that share memory.
-            safetensors.torch.save_file(
-                {k: t.detach().cpu().clone().contiguous() for k, t in tensors.items()}, temporary
-            )
+        # Cloned, since safetensors refuses tensors that share memory.
+        copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+        with atomic_path(arrays) as temporary:
+            safetensors.torch.save_file(copies, temporary)
         content = {"format": _FORMAT, "tensors": _file_hash(arrays), "values": values}
-        with _replacing(manifest) as temporary:
-            temporary.write_text(json.dumps(content | {"hash": _json_hash(content)}, allow_nan=False))
-        for old in _generations(folder) - set(_complete(folder)[-_KEPT:]):
-            for path in reversed(_files(folder, old)):
-                path.unlink(missing_ok=True)
+        write_json(manifest, content | {"hash": _json_hash(content)})
+        _flush(folder)
+        _remove_old(folder)
     except OSError as error:
         raise OutputError(f"The checkpoint folder {str(folder)!r} cannot be written: {error}.") from error
 
@@ -105,7 +101,7 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     for generation in reversed(_complete(folder)):
         arrays, manifest = _files(folder, generation)
         try:
-            content = json.loads(manifest.read_text())
+            content = json.loads(manifest.read_text(encoding="utf-8"))
             expected = content.pop("hash")
             if expected != _json_hash(content) or content["tensors"] != _file_hash(arrays):
                 raise ValueError("the contents differ from their hash")
@@ -144,23 +140,23 @@ def _complete(folder: Path) -> list[int]:
     return [number for number in sorted(_generations(folder)) if _files(folder, number)[1].exists()]
 
 
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path; then flush it to the disk and move it to `path` in one step."""
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _remove_old(folder: Path) -> None:
+    """Keep the last complete generations; remove all others and what a killed process left half written."""
+    for generation in _generations(folder) - set(_complete(folder)[-_KEPT:]):
+        for path in reversed(_files(folder, generation)):
+            path.unlink(missing_ok=True)
+    for path in folder.glob(".training-*"):
+        path.unlink(missing_ok=True)
+
+
+def _flush(folder: Path) -> None:
+    """Make the new names durable before old files go; Windows cannot and need not do this."""
     if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(descriptor)
         finally:
-            os.close(folder)
+            os.close(descriptor)
 
 
 def _file_hash(path: Path) -> str:

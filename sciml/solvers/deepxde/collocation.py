@@ -59,7 +59,10 @@ def collocation_data(deepxde: ModuleType, training: Training, observe: Callable[
             return _checked_residual(f"The residual of {self.term.name!r}", residual, end - beg)
 
     class PointData(deepxde.data.PDE):
-        tensor = source = None
+        """The loss, with the three differences."""
+
+        tensor: Any = None
+        source: Any = None
 
         def losses(self, targets, outputs, loss_fn, inputs, model, aux=None):
             terms = super().losses(targets, outputs, loss_fn, inputs, model, aux)

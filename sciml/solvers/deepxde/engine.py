@@ -94,7 +94,7 @@ def train(
         isolated(dtype=options.dtype, device=options.device, seed=options.seed) as deepxde,
     ):
         run = _Run(deepxde, training, options, progress, stop, folder)
-        return run.result(*run.to_the_end(resume))
+        return run.result(*run.to_the_end(folder if resume else None))
 
 
 class _Run:
@@ -118,31 +118,28 @@ class _Run:
         self.stopped, self.reported, self.saved_at = False, -np.inf, 0.0
         self.max_points = options.rar_max_points or 2 * len(training.interior)
 
-    def to_the_end(self, resume: bool) -> tuple[Status, str]:
-        """Make chunk after chunk; return status and reason."""
-        if resume:
-            self.restore()
+    def to_the_end(self, resumed: Path | None) -> tuple[Status, str]:
+        """Make chunk after chunk, from the start or from where a folder's checkpoint is."""
+        if resumed is not None:
+            self.restore(resumed)
         self.keep()
         try:
-            if not resume:
+            if resumed is None:
                 self.ledger.record(self.optimisation.evaluate())
                 self.keep()
                 self.save()
             while (ended := self.ledger.ending(self.options, self.stopped)) is None:
                 self.step()
             self.keep()
+            self.save()
         except NonFiniteLossError as error:
             self.optimisation.restore_network(self.kept[0])
-            place = (
-                f"within {self.options.chunk} iterations after"
-                if self.ledger.losses
-                else "before the first of"
-            )
-            ended = "diverged", f"{error} {place} {self.ledger}"
+            self.save()
+            first = "at the initial weights" if not self.ledger.losses else None
+            ended = "diverged", f"{error} {first or f'in the chunk after {self.ledger}'}"
         except BaseException as error:
             self.rescue(error)
             raise
-        self.save()
         return ended
 
     def step(self) -> None:
@@ -220,12 +217,12 @@ class _Run:
         except OutputError as failure:
             error.add_note(f"The state of the training could not be saved. {failure}")
 
-    def restore(self) -> None:
+    def restore(self, folder: Path) -> None:
         """Go back to where the checkpoint was written."""
-        tensors, content = load_checkpoint(self.folder)
+        tensors, content = load_checkpoint(folder)
         if content["fingerprint"] != self.fingerprint:
             raise OptionError(
-                f"The checkpoint in {str(self.folder)!r} belongs to a training with other points, weights or options; "
+                f"The checkpoint in {str(folder)!r} belongs to a training with other points, weights or options; "
                 "resume with the same ones (`lbfgs` and `cpu_seconds` may differ), or start in another folder."
             )
         self.optimisation.restore((tensors, content["optimisation"]))

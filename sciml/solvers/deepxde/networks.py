@@ -95,7 +95,10 @@ def build_network(deepxde: ModuleType, training: Training, options: TrainingOpti
         net.apply_feature_transform(training.feature_transform)
     if training.output_transform is not None:
         net.apply_output_transform(training.output_transform)
-    shape = tuple(net(sample).shape)
+    net.eval()  # a look at the shapes must not train a normalisation
+    with torch.no_grad():
+        shape = tuple(net(sample).shape)
+    net.train()
     if shape != (len(sample), training.outputs):
         raise OptionError(
             f"The network maps {tuple(sample.shape)} to {shape}; this problem needs {(len(sample), training.outputs)}."

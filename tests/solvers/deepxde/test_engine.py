@@ -183,7 +183,7 @@ def test_nan_is_a_divergence_with_finite_weights(tools, phases: dict[str, int]) 
 
     result = train(replace(fit(), residual=residual), replace(LINEAR, network="fnn", chunk=10, **phases))
     assert result.status == "diverged"
-    assert "the loss became nan within 10 iterations after" in result.reason
+    assert "the loss became nan in the chunk after" in result.reason
     assert len(calls) == 41
     assert all(torch.isfinite(p).all() for p in result.network.parameters())
     assert math.isfinite(result.loss)
@@ -200,6 +200,7 @@ def test_overflow_in_adam_is_a_divergence() -> None:
 def test_divergence_at_the_initial_weights() -> None:
     result = train(replace(fit(), residual=lambda x, y: [y[:, 0] / 0.0]), LINEAR)
     assert result.status == "diverged"
+    assert "at the initial weights" in result.reason
     assert math.isnan(result.loss)
     assert all(torch.isfinite(p).all() for p in result.network.parameters())
 

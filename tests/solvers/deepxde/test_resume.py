@@ -180,8 +180,9 @@ def test_unfinished_writing_is_ignored(tools, tmp_path: Path) -> None:
     training, polls = tools.poisson(40), iter(range(99))
     train(training, options, stop=lambda: next(polls) == 5)
     (tmp_path / "training-000099.safetensors").write_bytes(b"cut sho")
-    (tmp_path / ".training-000100.json.part").write_text("{")
+    (tmp_path / ".training-000100.1.json").write_text("{")
     assert tools.same_bits(train(training, OPTIONS), train(training, options, resume=True))
+    assert len(list(tmp_path.iterdir())) == 4
 
 
 def test_no_usable_checkpoint(tools, tmp_path: Path) -> None:

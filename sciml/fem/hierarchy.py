@@ -1,0 +1,239 @@
+"""Solving on several meshes, and measuring the error from their differences.
+
+With u_h on a mesh and u_{h/2}, u_{h/4} on its uniform refinements, the differences d₁ = ‖u_{h/2} − u_h‖ and
+d₂ = ‖u_{h/4} − u_{h/2}‖ give the observed rate r = log₂(d₁/d₂) and, if errors fall like h^r, the errors
+
+    ‖u − u_{h/4}‖ = d₂ / (2^r − 1),   ‖u − u_{h/2}‖ = d₂ 2^r / (2^r − 1),   ‖u − u_h‖ = d₂ 4^r / (2^r − 1).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sciml.errors import DivergenceError
+from sciml.fem.discretisation import Discretisation
+from sciml.fem.functions import FEFunction, squared_norms, transfer
+from sciml.fem.statics import StaticReport, solve_static
+from sciml.forms import Analysis
+from sciml.problem import Box, MeshData, Problem
+
+__all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
+
+_START = {1: 32, 2: 16, 3: 4}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Measured relative errors of the delivered level, with observed rates."""
+
+    relative_l2: float
+    relative_h1: float
+    rate_l2: float
+    rate_h1: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Level:
+    """A solution on one mesh."""
+
+    data: MeshData
+    function: FEFunction
+    report: StaticReport
+
+
+@dataclass
+class Outcome:
+    """All levels solved, coarse to fine.
+
+    Attributes
+    ----------
+    levels : list of Level
+    delivered : Level
+        The one that answers the request.
+    estimate : Estimate or None
+    setup_seconds, solve_seconds : float
+    notes : list of str
+        What was chosen or left out, and why.
+    """
+
+    levels: list[Level] = field(default_factory=list)
+    delivered: Level = None  # type: ignore[assignment]
+    estimate: Estimate | None = None
+    setup_seconds: float = 0.0
+    solve_seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def level_sizes(self) -> list[int]:
+        """Unknowns of each level."""
+        return [level.function.n_dofs for level in self.levels]
+
+
+def solve_hierarchy(problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> Outcome:
+    """Solve as the options say (see :class:`~sciml.solvers.fenics.FenicsOptions`)."""
+    run = _Run(problem, analysis, options, report)
+    if not isinstance(problem.domain, Box):
+        return run.on_mesh(options.refine or 0)
+    if options.cells is not None:
+        return run.on_box(options.cells)
+    return run.until_accurate()
+
+
+class _Run:
+    """One request being served."""
+
+    def __init__(self, problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> None:
+        self.problem, self.analysis, self.options, self.report = problem, analysis, options, report
+        self.outcome = Outcome()
+
+    def solve(self, data: MeshData) -> Level:
+        """Solve on one mesh."""
+        start = time.perf_counter()
+        options = self.options
+        discretisation = Discretisation(self.problem, data, options.degree)
+        discretisation.dirichlet  # noqa: B018  evaluated here so that it counts as set-up
+        ready = time.perf_counter()
+        label = f"{len(data.cells)} cells, {discretisation.n_dofs} unknowns"
+        outcome = solve_static(
+            discretisation,
+            self.analysis,
+            linear_solver=options.linear_solver,
+            petsc_options=options.petsc_options,
+            tolerance=options.tolerance,
+            max_iterations=options.max_iterations,
+            load_steps=options.load_steps,
+            report=lambda text: self.report(f"{label}: {text}"),
+        )
+        self.outcome.setup_seconds += ready - start
+        self.outcome.solve_seconds += time.perf_counter() - ready
+        level = Level(data, discretisation.snapshot(), outcome)
+        self.outcome.levels.append(level)
+        return level
+
+    def on_box(self, cells: int) -> Outcome:
+        """`cells` per axis; the two coarser levels that nest in it, or else finer ones, measure the error."""
+        measure = self.options.measure_error
+        halvings = 0 if not measure else 2 if cells % 4 == 0 else 1 if cells % 2 == 0 else 0
+        data = self._box(cells // 2**halvings)
+        for _ in range(halvings):
+            self._attempt(data)
+            data = data.refine()
+        self.outcome.delivered = self.solve(data)
+        while measure and len(self.outcome.levels) < 3 and self._fits(self.outcome.levels[-1]):
+            data = data.refine()
+            self.solve(data)
+        self._estimate()
+        return self.outcome
+
+    def until_accurate(self) -> Outcome:
+        """Double the cells until the error is small enough, or the next system too large."""
+        cells = _START[self.problem.dim]
+        options = self.options
+        data = self._box(cells)
+        self.outcome.delivered = self.solve(data)
+        while True:
+            self._estimate()
+            estimate = self.outcome.estimate
+            if estimate is not None and estimate.relative_l2 <= options.accuracy:
+                break
+            if not self._fits(self.outcome.delivered):
+                reached = "" if estimate is None else f" at {estimate.relative_l2:.1e}"
+                self.outcome.notes.append(
+                    f"refinement stopped{reached}: the next system would exceed max_unknowns={options.max_unknowns}"
+                )
+                break
+            cells, data = 2 * cells, data.refine()
+            self.outcome.delivered = self.solve(data)
+        self.outcome.notes.append(f"{cells} cells per axis, found by doubling")
+        return self.outcome
+
+    def on_mesh(self, refine: int) -> Outcome:
+        """The mesh file divided `refine` times; two further levels, coarser ones first, measure the error."""
+        finest = max(refine, 2) if self.options.measure_error else refine
+        first = finest - 2 if self.options.measure_error else refine
+        data = self.problem.domain.mesh()
+        for _ in range(first):
+            data = data.refine()
+        for k in range(first, finest + 1):
+            if k > refine and not self._fits(self.outcome.levels[-1]):
+                self.outcome.notes.append(
+                    f"the error was measured on {len(self.outcome.levels)} levels only: the next would exceed "
+                    f"max_unknowns={self.options.max_unknowns}"
+                )
+                break
+            level = self.solve(data)
+            if k == refine:
+                self.outcome.delivered = level
+            data = data.refine() if k < finest else data
+        self._estimate()
+        return self.outcome
+
+    def _box(self, cells: int) -> MeshData:
+        return self.problem.domain.mesh(cells, self.options.cell_type)
+
+    def _fits(self, level: Level) -> bool:
+        """Whether one more refinement stays within the size allowed."""
+        return level.function.n_dofs * 2**self.problem.dim <= self.options.max_unknowns
+
+    def _attempt(self, data: MeshData) -> None:
+        """A coarser level only serves the estimate: its failure is noted, not raised."""
+        try:
+            self.solve(data)
+        except DivergenceError as error:
+            self.outcome.notes.append(f"a coarser level for the error estimate failed: {error}")
+            self.outcome.levels.clear()
+
+    def _estimate(self) -> None:
+        levels = self.outcome.levels[-3:]
+        if not self.options.measure_error or len(levels) < 2:
+            self.outcome.estimate = None
+            return
+        expected = (self.options.degree + 1.0, float(self.options.degree))
+        self.outcome.estimate = estimate_error(levels, levels.index(self.outcome.delivered), expected)
+
+
+def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, float]) -> Estimate:
+    """Errors of level `wanted` from the differences of two or three nested levels.
+
+    Parameters
+    ----------
+    levels : list of Level
+        Coarse to fine, each the refinement of the one before.
+    wanted : int
+        Position of the level whose error is asked for.
+    expected : (float, float)
+        Rates in L2 and H1 to assume where there are only two levels or the differences do not fall.
+    """
+    differences = np.array([_difference(a, b) for a, b in zip(levels, levels[1:])])
+    size = differences[-1, 2:]
+    last = differences[-1, :2]
+    if len(levels) == 3:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            observed = np.log2(differences[0, :2] / last)
+        usable = np.isfinite(observed) & (observed > 0.25)
+        # A rate above the theoretical one is pre-asymptotic luck: it would make the estimate too small.
+        rates = np.where(usable, np.minimum(observed, expected), expected)
+        method = "three levels, observed rate"
+        if not usable.all():
+            method = "three levels; the differences do not fall, so the theoretical rate was assumed"
+    else:
+        observed, rates, method = np.array(expected), np.array(expected), "two levels, theoretical rate assumed"
+    errors = last / (2.0**rates - 1) * 2.0 ** (rates * (len(levels) - 1 - wanted))
+    relative = errors / np.where(size > 0, size, 1.0)
+    shown = np.where(np.isfinite(observed), observed, rates)
+    return Estimate(float(relative[0]), float(relative[1]), float(shown[0]), float(shown[1]), method)
+
+
+def _difference(coarse: Level, fine: Level) -> tuple[float, float, float, float]:
+    """‖u_f − u_c‖ in L2 and H1, and ‖u_f‖ in both, on the fine mesh."""
+    own = fine.function
+    gap = transfer(coarse.function, own)
+    gap.function.x.array[:] -= own.function.x.array
+    (gap_l2, gap_slope), (l2, slope) = squared_norms(gap), squared_norms(own)
+    return gap_l2**0.5, (gap_l2 + gap_slope) ** 0.5, l2**0.5, (l2 + slope) ** 0.5

@@ -1,0 +1,156 @@
+"""Checks of a declaration that need no solver: made before any work starts."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import torch
+import ufl
+
+from sciml.errors import ConditionError, ScimlWarning
+from sciml.forms.analyse import Analysis, analyse, random_states
+from sciml.forms.balance import balance
+from sciml.forms.lowering import depends_on
+from sciml.forms.pointwise import condition_value, pointwise
+from sciml.problem import Dirichlet, Neumann, Problem
+
+__all__ = ["ContradictionWarning", "check_problem"]
+
+_CORNER_TOLERANCE = 1e-8
+_IMBALANCE = 1e-3
+
+
+class ContradictionWarning(ScimlWarning):
+    """Boundary data that contradict each other where two parts meet."""
+
+
+def check_problem(problem: Problem) -> Analysis:
+    """Check everything that can be checked without solving.
+
+    Parameters
+    ----------
+    problem : Problem
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    ConditionError
+        Conditions that leave the solution undetermined or determine it twice, data that are not finite, a pure
+        Neumann problem whose load and boundary fluxes do not balance.
+    DeclarationError
+        A law that does not fit together.
+
+    Warns
+    -----
+    ContradictionWarning
+        Two Dirichlet conditions with different values in a shared corner.
+    """
+    problem.declaration  # noqa: B018  evaluates and checks shapes
+    problem.boundary_pieces  # noqa: B018
+    analysis = analyse(problem)
+    _check_data(problem)
+    _check_law_is_finite(problem, analysis)
+    _check_determined(problem, analysis)
+    _warn_of_contradictions(problem)
+    return analysis
+
+
+def _check_data(problem: Problem) -> None:
+    generator = np.random.default_rng(0)
+    for piece in problem.boundary_pieces:
+        points, normals = piece.part.sample(32, generator)
+        for component, condition in enumerate(piece.conditions):
+            if condition is None or problem.declaration.weak is not None and condition.value is None:
+                continue
+            if _depends_on_u(problem, condition.value):
+                continue
+            values = condition_value(problem, condition, component).at(points, normals)
+            if not np.isfinite(values).all():
+                bad = points[int(np.argmax(~np.isfinite(values)))]
+                raise ConditionError(f"{condition}: the value is not finite at {np.round(bad, 6).tolist()}.")
+
+
+def _depends_on_u(problem: Problem, value: object) -> bool:
+    return value is not None and depends_on(ufl.as_ufl(value), problem.declaration.u)
+
+
+def _check_law_is_finite(problem: Problem, analysis: Analysis) -> None:
+    if analysis.weak_only:
+        return
+    law = balance(problem)
+    generator = np.random.default_rng(0)
+    load = pointwise(problem, law.load)
+    values = load.at(problem.domain.sample(256, generator))
+    if not np.isfinite(values).all():
+        raise ConditionError(f"The load of {problem!r} is not finite inside the domain.")
+    flux = pointwise(problem, law.flux)
+    x, jet = random_states(problem, 16, flux.keys)
+    with torch.no_grad():
+        if not bool(torch.isfinite(flux(x, jet)).any()):
+            raise ConditionError(f"The flux of {problem!r} is not finite at any state tried; check the law.")
+
+
+def _check_determined(problem: Problem, analysis: Analysis) -> None:
+    if analysis.weak_only:
+        return
+    mean, free = problem.declaration.mean, analysis.free_modes
+    if free and problem.shape != ():
+        raise ConditionError(
+            f"The conditions leave {', '.join(free)} undetermined; add Dirichlet or Robin conditions that hold it."
+        )
+    if free and mean is None:
+        raise ConditionError(
+            "Only fluxes are prescribed, so the solution is determined up to a constant; add Mean(0.0) or a Dirichlet "
+            "or Robin condition."
+        )
+    if not free and mean is not None:
+        raise ConditionError("A mean value is given for a problem that is determined without it; remove Mean.")
+    if free:
+        _check_balance(problem)
+
+
+def _check_balance(problem: Problem) -> None:
+    """∫ load dx + ∫ flux·n ds must vanish."""
+    points, weights = problem.domain.quadrature(65_536)
+    load = weights * pointwise(problem, balance(problem).load).at(points)
+    total, size = float(load.sum()), float(np.abs(load).sum())
+    for piece in problem.boundary_pieces:
+        points, normals, weights = piece.part.quadrature(8192)
+        for component, condition in enumerate(piece.conditions):
+            if isinstance(condition, Neumann):
+                inflow = weights * condition_value(problem, condition, component).at(points, normals)
+                total, size = total + float(inflow.sum()), size + float(np.abs(inflow).sum())
+    if abs(total) > _IMBALANCE * size:
+        raise ConditionError(
+            f"Load and boundary fluxes of a pure Neumann problem must balance; their sum is {total:.6g}, so there is "
+            f"no stationary solution."
+        )
+
+
+def _warn_of_contradictions(problem: Problem) -> None:
+    conditions = [c for c in problem.dirichlet if problem.declaration.weak is None or c.value is not None]
+    for i, first in enumerate(conditions):
+        for second in conditions[i + 1 :]:
+            _compare(problem, first, second)
+
+
+def _compare(problem: Problem, first: Dirichlet, second: Dirichlet) -> None:
+    shared = problem.domain.shared_points(problem.domain.elements(first.on), problem.domain.elements(second.on))
+    k = problem.n_components
+    if not len(shared):
+        return
+    for component in set(first.components(k)) & set(second.components(k)):
+        a, b = (condition_value(problem, c, component).at(shared) for c in (first, second))
+        gap = np.abs(a - b)
+        worst = int(np.argmax(gap))
+        if gap[worst] > _CORNER_TOLERANCE * (1 + np.abs(a).max()):
+            warnings.warn(
+                f"{first} and {second} contradict each other at {np.round(shared[worst], 6).tolist()} ({a[worst]:g} and "
+                f"{b[worst]:g}); the one declared last holds there.",
+                ContradictionWarning,
+                stacklevel=4,
+            )

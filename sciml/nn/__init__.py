@@ -1,0 +1,16 @@
+"""Networks and what is put around them: scaling and hard boundary conditions."""
+
+from sciml.nn.hard_conditions import HardConditions, hard_conditions_obstacle
+from sciml.nn.mlp import MLP, activation_names
+from sciml.nn.physical import PhysicalNetwork
+from sciml.nn.scales import Scales, problem_scales
+
+__all__ = [
+    "MLP",
+    "HardConditions",
+    "PhysicalNetwork",
+    "Scales",
+    "activation_names",
+    "hard_conditions_obstacle",
+    "problem_scales",
+]

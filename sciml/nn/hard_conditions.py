@@ -1,0 +1,146 @@
+"""Dirichlet conditions built into a network on a box: u = lift + distance · network.
+
+On the sides where component c is prescribed the distance vanishes and the lift takes the prescribed values.
+The lift is Gordon's transfinite interpolation of the values on those sides (W. J. Gordon and C. A. Hall,
+Numerische Mathematik 21, 1973): with P_i the linear interpolation between the prescribed sides of axis i, it is
+(1 − Π_i (1 − P_i)) g, written out as a sum over sets of axes. It reads g on the boundary only.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import ufl
+
+from sciml.forms import condition_data, condition_value
+from sciml.forms.pointwise import PointwiseOperator
+from sciml.problem import Box, Dirichlet, Problem
+
+__all__ = ["HardConditions", "hard_conditions_obstacle"]
+
+
+def hard_conditions_obstacle(problem: Problem) -> str | None:
+    """Why Dirichlet conditions cannot be built in, or None."""
+    if not isinstance(problem.domain, Box):
+        return "the domain is not a box"
+    if problem.dim > 3 and not all(_is_constant(problem, c) for c in problem.dirichlet):
+        return f"boundary values that vary over the sides of a box in {problem.dim} dimensions have no cheap lift"
+    return None
+
+
+def _is_constant(problem: Problem, condition: Dirichlet) -> bool:
+    data = ufl.as_ufl(condition_data(problem, condition))
+    return isinstance(data, (ufl.constantvalue.ConstantValue, ufl.Constant))
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One term of a lift: coordinates fixed to sides, a product of blending functions, a sign."""
+
+    fixed: tuple[tuple[int, int], ...]
+    sign: float
+    values: PointwiseOperator
+
+
+class HardConditions(torch.nn.Module):
+    """The map (x, y) ↦ lift(x) + distance(x) · y.
+
+    Parameters
+    ----------
+    problem : Problem
+        On a box; all its Dirichlet conditions are built in, whole side by whole side.
+
+    Raises
+    ------
+    ValueError
+        See :func:`hard_conditions_obstacle`.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__()
+        obstacle = hard_conditions_obstacle(problem)
+        if obstacle is not None:
+            raise ValueError(f"Boundary conditions cannot be built into the network: {obstacle}.")
+        self._box = problem.domain
+        self._sides = [_prescribed(problem, c) for c in range(problem.n_components)]
+        self._terms = [
+            _constant_terms(problem, sides, c) if problem.dim > 3 else _terms(problem, sides, c)
+            for c, sides in enumerate(self._sides)
+        ]
+
+    def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """``(n, dim)`` and ``(n, k)`` to ``(n, k)``."""
+        lower = torch.as_tensor(self._box.lower, dtype=x.dtype, device=x.device)
+        extent = torch.as_tensor(self._box.extent, dtype=x.dtype, device=x.device)
+        t = (x - lower) / extent
+        columns = [
+            self._lift(x, t, component) + self._distance(t, component) * y[:, component]
+            for component in range(y.shape[1])
+        ]
+        return torch.stack(columns, dim=1)
+
+    def _distance(self, t: torch.Tensor, component: int) -> torch.Tensor:
+        """Product of relative distances to the prescribed sides, at most 1."""
+        out = torch.ones_like(t[:, 0])
+        for axis, signs in _by_axis(self._sides[component]).items():
+            s = t[:, axis]
+            out = out * (4 * s * (1 - s) if len(signs) == 2 else 1 - s if signs == [1] else s)
+        return out
+
+    def _lift(self, x: torch.Tensor, t: torch.Tensor, component: int) -> torch.Tensor:
+        by_axis = _by_axis(self._sides[component])
+        out = torch.zeros_like(t[:, 0])
+        for term in self._terms[component]:
+            columns = list(x.unbind(dim=1))
+            blend: torch.Tensor | float = term.sign
+            for axis, upper in term.fixed:
+                corner = (self._box.upper if upper else self._box.lower)[axis]
+                columns[axis] = torch.full_like(columns[axis], float(corner))
+                if len(by_axis[axis]) == 2:
+                    blend = blend * (t[:, axis] if upper else 1 - t[:, axis])
+            out = out + blend * term.values(torch.stack(columns, dim=1), {})
+        return out
+
+
+def _prescribed(problem: Problem, component: int) -> dict[int, Dirichlet]:
+    """Side number → Dirichlet condition for one component."""
+    return {
+        int(side): condition
+        for piece in problem.boundary_pieces
+        for side in piece.part.elements
+        if isinstance(condition := piece.conditions[component], Dirichlet)
+    }
+
+
+def _by_axis(sides: dict[int, Dirichlet]) -> dict[int, list[int]]:
+    """Axis → prescribed ends (0 lower, 1 upper)."""
+    out: dict[int, list[int]] = {}
+    for side in sorted(sides):
+        out.setdefault(side // 2, []).append(side % 2)
+    return out
+
+
+def _terms(problem: Problem, sides: dict[int, Dirichlet], component: int) -> list[_Term]:
+    by_axis = _by_axis(sides)
+    terms = []
+    for size in range(1, len(by_axis) + 1):
+        for axes in itertools.combinations(by_axis, size):
+            for ends in itertools.product(*(by_axis[axis] for axis in axes)):
+                fixed = tuple(zip(axes, ends))
+                condition = sides[2 * fixed[0][0] + fixed[0][1]]
+                terms.append(_Term(fixed, (-1.0) ** (size + 1), condition_value(problem, condition, component)))
+    return terms
+
+
+def _constant_terms(problem: Problem, sides: dict[int, Dirichlet], component: int) -> list[_Term]:
+    """In many dimensions all sides must carry one constant, which is then the lift."""
+    if not sides:
+        return []
+    operators = [condition_value(problem, condition, component) for condition in sides.values()]
+    values = [float(op.at(problem.domain.lower[None, :])[0]) for op in operators]
+    if not np.allclose(values, values[0], rtol=1e-14, atol=0):
+        raise ValueError("Boundary conditions cannot be built into the network: the sides carry different constants.")
+    return [_Term((), 1.0, operators[0])]

@@ -1,0 +1,110 @@
+"""Multilayer perceptrons that can push Taylor series through themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from sciml.errors import OptionError
+from sciml.forms.jets import TaylorSeries, sigmoid_derivatives, silu_derivatives, sin_derivatives, tanh_derivatives
+
+__all__ = ["MLP", "activation_names"]
+
+_ACTIVATIONS = {
+    "tanh": (torch.tanh, tanh_derivatives),
+    "sin": (torch.sin, sin_derivatives),
+    "sigmoid": (torch.sigmoid, sigmoid_derivatives),
+    "silu": (torch.nn.functional.silu, silu_derivatives),
+}
+
+
+def activation_names() -> tuple[str, ...]:
+    """The activations with Taylor rules; all are smooth, as derivatives of the output are needed."""
+    return tuple(_ACTIVATIONS)
+
+
+class MLP(torch.nn.Module):
+    """A perceptron y = W_L σ(… σ(W_1 x + b_1) …) + b_L, or several side by side.
+
+    Parameters
+    ----------
+    widths : sequence of int, or of such sequences
+        Layer sizes from input to output. Several sequences are parallel networks on the same input whose
+        outputs are concatenated.
+    activation : str
+        σ: tanh, sin, sigmoid or silu.
+    generator : torch.Generator, optional
+        For the initial weights (Glorot normal, zero biases).
+    dtype, device
+        Of the weights.
+
+    Notes
+    -----
+    Maps ``(n, widths[0])`` to ``(n, widths[-1])``. Good values for a smooth 2-D problem: ``[2, 32, 32, 32, 1]``.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] | Sequence[Sequence[int]],
+        activation: str = "tanh",
+        *,
+        generator: torch.Generator | None = None,
+        dtype: torch.dtype = torch.float64,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        super().__init__()
+        if activation not in _ACTIVATIONS:
+            raise OptionError(f"activation={activation!r}; allowed are {', '.join(_ACTIVATIONS)}.")
+        self.activation = activation
+        self.widths = [list(w) for w in widths] if not isinstance(widths[0], int) else [list(widths)]  # type: ignore[arg-type]
+        self.branches = torch.nn.ModuleList(
+            torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype, device=device) for a, b in zip(w, w[1:]))
+            for w in self.widths
+        )
+        if torch.device(device).type != "meta":
+            self.initialise(generator)
+
+    def initialise(self, generator: torch.Generator | None = None) -> None:
+        """Glorot-normal weights, zero biases."""
+        for layer in (layer for branch in self.branches for layer in branch):  # type: ignore[union-attr]
+            torch.nn.init.xavier_normal_(layer.weight, generator=generator)
+            torch.nn.init.zeros_(layer.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        function = _ACTIVATIONS[self.activation][0]
+        outputs = []
+        for branch in self.branches:
+            y = x
+            for layer in branch[:-1]:  # type: ignore[index]
+                y = function(layer(y))
+            outputs.append(branch[-1](y))  # type: ignore[index]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=-1)
+
+    def taylor(self, series: TaylorSeries) -> TaylorSeries:
+        """Push a Taylor series through the network."""
+        derivatives = _ACTIVATIONS[self.activation][1]
+        outputs = []
+        for branch in self.branches:
+            out = series
+            for k, layer in enumerate(branch):  # type: ignore[arg-type]
+                out = out.activation(*derivatives(out.value)) if k else out
+                out = out.linear(layer.weight, layer.bias)
+            outputs.append(out)
+        return outputs[0] if len(outputs) == 1 else _concatenate(outputs)
+
+    def manifest(self) -> dict[str, Any]:
+        """What is needed to build the same network again."""
+        return {"widths": self.widths, "activation": self.activation}
+
+
+def _concatenate(parts: list[TaylorSeries]) -> TaylorSeries:
+    seconds = [part.second for part in parts if part.second is not None]
+    return TaylorSeries(
+        torch.cat([part.value for part in parts], dim=-1),
+        torch.cat([part.first for part in parts], dim=-1),
+        torch.cat(seconds, dim=-1) if len(seconds) == len(parts) else None,
+        parts[0].axes,
+        parts[0].pairs,
+    )

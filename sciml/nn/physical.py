@@ -1,0 +1,86 @@
+"""A network with the scaling and the conditions around it: a function of physical points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, push, reverse_jet
+from sciml.forms.lowering import Derivative
+from sciml.nn.hard_conditions import HardConditions
+from sciml.nn.mlp import MLP
+from sciml.problem import Problem
+
+__all__ = ["PhysicalNetwork"]
+
+
+class PhysicalNetwork(torch.nn.Module):
+    """u(x) = U · network(scaled x), or lift(x) + distance(x) · U · network(scaled x).
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps ``(n, dim)`` in [−1, 1]^dim to ``(n, k)``.
+    problem : Problem
+        Gives the bounding box, and the conditions if `hard`.
+    unknown_scale : float
+        U.
+    hard : bool
+        Whether Dirichlet conditions are built in.
+    """
+
+    def __init__(self, network: torch.nn.Module, problem: Problem, *, unknown_scale: float, hard: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.unknown_scale = float(unknown_scale)
+        self.lower = np.array(problem.domain.lower)
+        self.upper = np.array(problem.domain.upper)
+        self.conditions = HardConditions(problem) if hard else None
+
+    def scaled(self, x: torch.Tensor) -> torch.Tensor:
+        """Points mapped from the bounding box to [−1, 1]^dim."""
+        factor, shift = self._affine(x)
+        return x * factor + shift
+
+    def _affine(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        factor = 2.0 / (self.upper - self.lower)
+        shift = -1.0 - self.lower * factor
+        return tuple(torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in (factor, shift))  # type: ignore[return-value]
+
+    def finish(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """From the network's output to the unknown."""
+        y = self.unknown_scale * y
+        return y if self.conditions is None else self.conditions(x, y)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.finish(x, self.network(self.scaled(x)))
+
+    def jet(self, x: torch.Tensor, keys: list[Derivative]) -> Jet:
+        """Derivatives of the unknown: Taylor series through an MLP without hard conditions, reverse mode else."""
+        if self.conditions is None and isinstance(self.network, MLP) and all(len(k.axes) <= 2 for k in keys):
+            factor, shift = self._affine(x)
+            series = push(self.network, TaylorSeries.of_points(x, keys).scale(factor, shift))
+            return {key: self.unknown_scale * value for key, value in series.jet(keys).items()}
+        return reverse_jet(self, x, keys)
+
+    def jet_of_output(self, x: torch.Tensor, y: torch.Tensor, keys: list[Derivative]) -> Jet:
+        """Derivatives of an output already computed from x."""
+        return jet_of_output(y, x, keys)
+
+    def manifest(self) -> dict[str, Any] | None:
+        """What is needed to build the same network again; None for a network of the user's own."""
+        if not isinstance(self.network, MLP):
+            return None
+        return {
+            "network": self.network.manifest(),
+            "unknown_scale": self.unknown_scale,
+            "hard": self.conditions is not None,
+        }
+
+    @classmethod
+    def from_manifest(cls, problem: Problem, manifest: dict[str, Any]) -> PhysicalNetwork:
+        """Build a network from :meth:`manifest`; weights are loaded separately."""
+        network = MLP(manifest["network"]["widths"], manifest["network"]["activation"])
+        return cls(network, problem, unknown_scale=manifest["unknown_scale"], hard=manifest["hard"])

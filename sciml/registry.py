@@ -1,0 +1,181 @@
+"""Finding problems and solvers: built-in ones by scanning, others by entry points, a user's own by file.
+
+Nothing is listed by hand: a module in ``sciml/problems`` adds its problems, a module or package in ``sciml/solvers``
+its solver. Other packages add theirs by the entry-point groups ``sciml.problems`` (a module) and ``sciml.solvers``
+(a solver class).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import re
+import sys
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from sciml.errors import DeclarationError, UnknownNameError, unknown_name
+from sciml.problem import Problem
+
+if TYPE_CHECKING:
+    from sciml.solvers.base import Solver
+
+__all__ = ["load_problem", "load_solver", "problem_classes", "solver_names"]
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _classes_of(module: ModuleType) -> list[type[Problem]]:
+    """Problem classes that a module defines itself, in order of definition."""
+    found = [
+        member
+        for name, member in vars(module).items()
+        if inspect.isclass(member)
+        and issubclass(member, Problem)
+        and member.__module__ == module.__name__
+        and not name.startswith("_")
+    ]
+    return sorted(found, key=lambda cls: inspect.getsourcelines(cls)[1])
+
+
+@cache
+def problem_classes() -> dict[str, type[Problem]]:
+    """All problems of the catalogue: name → class.
+
+    The name is ``family/member``: the module's name and the class's name in lower case with underscores, unless the
+    class sets `name`.
+    """
+    catalogue = importlib.import_module("sciml.problems")
+    modules = [importlib.import_module(f"sciml.problems.{m.name}") for m in pkgutil.iter_modules(catalogue.__path__)]
+    modules += [point.load() for point in entry_points(group="sciml.problems")]
+    found: dict[str, type[Problem]] = {}
+    for module in modules:
+        family = module.__name__.rsplit(".", 1)[-1]
+        for cls in _classes_of(module):
+            name = vars(cls).get("name") or f"{family}/{_snake(cls.__name__)}"
+            if name in found:
+                raise DeclarationError(f"Two problems are named {name!r}: {found[name]} and {cls}; rename one.")
+            found[name] = cls
+    return dict(sorted(found.items()))
+
+
+def load_problem(name: str, **parameters: Any) -> Problem:
+    """Get a problem by its catalogue name or from a user's file.
+
+    Parameters
+    ----------
+    name : str
+        A catalogue name such as ``"poisson/peak"``, or the path of a Python file that declares one problem (a class, or
+        a module-level instance); of several, ``"file.py:ClassName"`` picks one.
+    **parameters
+        Parameter values.
+
+    Raises
+    ------
+    UnknownNameError
+        No such problem; the message offers the nearest name.
+
+    Examples
+    --------
+    >>> load_problem("poisson/peak", sharpness=500)
+    """
+    if _is_path(name):
+        return _from_file(name, parameters)
+    classes = problem_classes()
+    if name not in classes:
+        raise unknown_name("problem", name, classes, "`sciml list` shows all; a file's path ends in .py.")
+    problem = classes[name](**parameters)
+    problem.name = problem.source = name
+    return problem
+
+
+def _is_path(name: str) -> bool:
+    path = name.rsplit(":", 1)[0] if ".py:" in name else name
+    return path.endswith(".py") or name.startswith(("./", "../", "/"))
+
+
+def _from_file(name: str, parameters: dict[str, Any]) -> Problem:
+    file, _, wanted = name.partition(".py:")
+    path = Path(file if not wanted else file + ".py")
+    if not path.is_file():
+        raise UnknownNameError(f"There is no problem file {str(path)!r}.")
+    module = _import_file(path.resolve())
+    classes = {cls.__name__: cls for cls in _classes_of(module)}
+    instances = {key: value for key, value in vars(module).items() if isinstance(value, Problem)}
+    known: dict[str, Any] = classes | instances
+    if wanted:
+        if wanted not in known:
+            raise unknown_name(f"problem in {path}", wanted, known)
+    elif len(known) != 1:
+        what = "no problem" if not known else "several problems: " + ", ".join(known)
+        raise UnknownNameError(f"{path} declares {what}; declare one, or pick one with {path}:NAME.")
+    chosen = wanted or next(iter(known))
+    member = known[chosen]
+    problem = member.with_parameters(**parameters) if isinstance(member, Problem) else member(**parameters)
+    problem.name = problem.name or path.stem
+    problem.source = f"{path.resolve()}:{chosen}"
+    return problem
+
+
+def _import_file(path: Path) -> ModuleType:
+    """Import a file as a module; again only if its text has changed."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+    name = f"_sciml_file_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}_{digest}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise DeclarationError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+@cache
+def _solver_modules() -> dict[str, str]:
+    """Solver name → module that defines it, without importing any."""
+    package = importlib.util.find_spec("sciml.solvers")
+    assert package is not None and package.submodule_search_locations is not None
+    names = [m.name for m in pkgutil.iter_modules(list(package.submodule_search_locations))]
+    return {name: f"sciml.solvers.{name}" for name in names if name not in ("base", "run", "compare")}
+
+
+@cache
+def _solver_points() -> dict[str, Any]:
+    return {point.name: point for point in entry_points(group="sciml.solvers")}
+
+
+def solver_names() -> list[str]:
+    """Names of all solvers."""
+    return sorted({*_solver_modules(), *_solver_points()})
+
+
+def load_solver(name: str) -> Solver:
+    """Get a solver by its name.
+
+    Raises
+    ------
+    UnknownNameError
+        No such solver; the message offers the nearest name.
+    """
+    modules, points = _solver_modules(), _solver_points()
+    if name in modules:
+        return importlib.import_module(modules[name]).SOLVER
+    if name in points:
+        return points[name].load()()
+    raise unknown_name("solver", name, solver_names())

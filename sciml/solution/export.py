@@ -1,0 +1,156 @@
+"""Writing solutions for ParaView: VTU through meshio, XDMF with its arrays in HDF5."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import h5py
+import numpy as np
+
+from sciml.errors import UnsupportedError
+from sciml.files import atomic_path
+from sciml.problem import Box, MeshData
+from sciml.problem.mesh import to_meshio
+from sciml.problem.mesh.topology import number_nodes
+from sciml.solution.field import Field
+from sciml.solution.fe_field import FEField
+
+__all__ = ["export_mesh", "point_fields", "write_vtu", "write_xdmf"]
+
+_XDMF_TOPOLOGY = {
+    ("interval", 1): "Polyline",
+    ("interval", 2): "Edge_3",
+    ("triangle", 1): "Triangle",
+    ("triangle", 2): "Tri_6",
+    ("quadrilateral", 1): "Quadrilateral",
+    ("quadrilateral", 2): "Quad_9",
+    ("tetrahedron", 1): "Tetrahedron",
+    ("tetrahedron", 2): "Tet_10",
+    ("hexahedron", 1): "Hexahedron",
+    ("hexahedron", 2): "Hex_27",
+}
+_CELLS_PER_AXIS = {1: 256, 2: 96, 3: 24}
+
+
+def export_mesh(field: Field) -> MeshData:
+    """The mesh that a field is written on.
+
+    A finite element field keeps its own, with quadratic cells where its degree is 2 or more (ParaView probes no
+    higher degree; degrees 3 and 4 are sampled). Other fields use the domain's mesh, or a regular one on a box.
+    """
+    domain = field.problem.domain
+    if domain.dim > 3:
+        raise UnsupportedError(f"A field in {domain.dim} dimensions cannot be written for ParaView; it takes up to 3.")
+    if isinstance(field, FEField):
+        return quadratic(field.mesh) if field.degree > 1 else field.mesh
+    return domain.mesh(_CELLS_PER_AXIS[domain.dim]) if isinstance(domain, Box) else domain.mesh()
+
+
+def quadratic(mesh: MeshData) -> MeshData:
+    """The same mesh with quadratic cells (new nodes on the cells' own geometry)."""
+    if mesh.degree == 2:
+        return mesh
+    from sciml.problem.mesh.cells import lagrange
+
+    numbers, points = number_nodes(mesh, lagrange(mesh.cell_type, 2).nodes)
+    return MeshData(points, numbers, mesh.cell_type, 2, mesh.facet_groups, mesh.region_groups)
+
+
+def point_fields(field: Field, mesh: MeshData) -> dict[str, np.ndarray]:
+    """Nodal values of the field and, where the exact solution is known, of it and the error.
+
+    Vectors are padded to three components.
+    """
+    from sciml.solution.field import ExactField
+
+    name = field.problem.field_name
+    values = field.evaluate(mesh.points)
+    out = {name: _padded(values)}
+    if field.problem.declaration.exact is not None:
+        exact = ExactField(field.problem).evaluate(mesh.points)
+        out[f"{name}_exact"] = _padded(exact)
+        out[f"{name}_error"] = _padded(values - exact)
+    return out
+
+
+def region_fields(mesh: MeshData) -> dict[str, np.ndarray]:
+    """Membership of the cells in each named region, as 0 and 1."""
+    out = {}
+    for name, cells in mesh.region_groups.items():
+        flags = np.zeros(len(mesh.cells), dtype=np.int32)
+        flags[cells] = 1
+        out[f"region {name}"] = flags
+    return out
+
+
+def _padded(values: np.ndarray) -> np.ndarray:
+    if values.ndim == 1:
+        return values
+    return np.pad(values, ((0, 0), (0, max(0, 3 - values.shape[1]))))
+
+
+def write_vtu(field: Field, path: str | Path) -> Path:
+    """Write a field as VTU.
+
+    Parameters
+    ----------
+    field : Field
+        In up to three dimensions.
+    path : path
+        Ending in ``.vtu``.
+
+    Returns
+    -------
+    Path
+    """
+    mesh = export_mesh(field)
+    content = to_meshio(mesh, point_fields(field, mesh), region_fields(mesh))
+    with atomic_path(path) as temporary:
+        content.write(temporary, file_format="vtu")
+    return Path(path)
+
+
+def write_xdmf(field: Field, path: str | Path) -> Path:
+    """Write a field as XDMF, with the arrays in ``<name>_arrays.h5`` beside it.
+
+    The grid carries a time of 0, without which some readers fail.
+    """
+    path = Path(path)
+    mesh = export_mesh(field)
+    arrays = point_fields(field, mesh)
+    points = np.pad(mesh.points, ((0, 0), (0, 3 - mesh.dim)))
+    data_path = path.with_name(f"{path.stem}_arrays.h5")
+    with atomic_path(data_path) as temporary, h5py.File(temporary, "w") as file:
+        file["points"], file["cells"] = points, mesh.cells
+        for name, values in arrays.items():
+            file[name] = values
+    text = _xdmf_text(mesh, arrays, data_path.name)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def _xdmf_text(mesh: MeshData, arrays: dict[str, np.ndarray], data_name: str) -> str:
+    kind = _XDMF_TOPOLOGY[mesh.cell_type, mesh.degree]
+    nodes = ' NodesPerElement="2"' if kind == "Polyline" else ""
+    attributes = "".join(
+        f"      <Attribute Name={quoteattr(name)} AttributeType={quoteattr('Scalar' if v.ndim == 1 else 'Vector')} "
+        f'Center="Node">{_data_item(v, data_name, name)}</Attribute>\n'
+        for name, v in arrays.items()
+    )
+    return (
+        '<?xml version="1.0"?>\n<Xdmf Version="3.0">\n  <Domain>\n    <Grid Name="mesh" GridType="Uniform">\n'
+        '      <Time Value="0"/>\n'
+        f'      <Topology TopologyType="{kind}" NumberOfElements="{len(mesh.cells)}"{nodes}>'
+        f"{_data_item(mesh.cells, data_name, 'cells')}</Topology>\n"
+        f'      <Geometry GeometryType="XYZ">'
+        f"{_data_item(np.zeros((len(mesh.points), 3)), data_name, 'points')}</Geometry>\n"
+        f"{attributes}    </Grid>\n  </Domain>\n</Xdmf>\n"
+    )
+
+
+def _data_item(values: np.ndarray, data_name: str, key: str) -> str:
+    number = 'NumberType="Int" Precision="8"' if values.dtype.kind == "i" else 'NumberType="Float" Precision="8"'
+    shape = " ".join(map(str, values.shape))
+    return f'<DataItem Dimensions="{shape}" {number} Format="HDF">{data_name}:/{key}</DataItem>'

@@ -1,0 +1,108 @@
+"""A finite element function as a field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from sciml.errors import OutputError
+from sciml.problem import MeshData, Problem
+from sciml.solution.field import Field, Rule
+
+if TYPE_CHECKING:
+    import h5py
+
+    from sciml.fem import FEFunction
+
+__all__ = ["FEField"]
+
+
+class FEField(Field):
+    """A Lagrange finite element function of degree 1 to 4.
+
+    Parameters
+    ----------
+    problem : Problem
+    function : FEFunction
+
+    Notes
+    -----
+    Points up to 1e-8 of the diameter outside of the mesh count as inside; others give NaN.
+    """
+
+    kind = "finite element"
+
+    def __init__(self, problem: Problem, function: FEFunction) -> None:
+        self.problem = problem
+        self.function = function
+        self.shape = function.shape
+
+    @property
+    def mesh(self) -> MeshData:
+        return self.function.mesh.data
+
+    @property
+    def degree(self) -> int:
+        """Polynomial degree."""
+        return self.function.degree
+
+    def evaluate(self, points: np.ndarray) -> np.ndarray:
+        return self.function.evaluate(np.asarray(points, dtype=float))
+
+    def gradient(self, points: np.ndarray) -> np.ndarray:
+        return self.function.gradient(np.asarray(points, dtype=float))
+
+    def rule(self, n_target: int = 65_536) -> Rule:
+        """Quadrature on every cell: of degree 2 p + 3, 2 p + 2 where there are many cells, more where few."""
+        per_axis = (n_target / len(self.mesh.cells)) ** (1 / self.mesh.dim)
+        degree = 2 * self.degree + (3 if per_axis > 1 else 2)
+        degree = int(min(max(degree, 2 * per_axis - 1), 20))
+        return Rule(*self.mesh.quadrature(degree))
+
+    def at(self, rule: Rule) -> np.ndarray:
+        return self.function.evaluate(rule.points, rule.cells)
+
+    def gradient_at(self, rule: Rule) -> np.ndarray:
+        return self.function.gradient(rule.points, rule.cells)
+
+    def store(self, group: h5py.Group) -> None:
+        mesh = self.mesh
+        group.attrs.update({"cell_type": mesh.cell_type, "geometry_degree": mesh.degree, "degree": self.degree})
+        group.create_dataset("mesh/points", data=mesh.points)
+        group.create_dataset("mesh/cells", data=mesh.cells)
+        for name, rows in mesh.facet_groups.items():
+            group.create_dataset(f"mesh/facets/{name.replace('/', '|')}", data=rows).attrs["name"] = name
+        for name, rows in mesh.region_groups.items():
+            group.create_dataset(f"mesh/regions/{name.replace('/', '|')}", data=rows).attrs["name"] = name
+        space = self.function.function.function_space
+        group.create_dataset("dof_points", data=space.tabulate_dof_coordinates()[:, : mesh.dim])
+        values = self.function.function.x.array
+        group.create_dataset("dof_values", data=values.reshape(-1, int(np.prod(self.shape, dtype=int))))
+
+    @classmethod
+    def restore(cls, group: h5py.Group, problem: Problem) -> FEField:
+        from dolfinx import fem
+
+        from sciml.fem import FEFunction, FEMesh
+        from sciml.fem.functions import lagrange_space
+
+        data = MeshData(
+            group["mesh/points"][()],
+            group["mesh/cells"][()],
+            str(group.attrs["cell_type"]),
+            int(group.attrs["geometry_degree"]),
+            {item.attrs["name"]: item[()] for item in group.get("mesh/facets", {}).values()},
+            {item.attrs["name"]: item[()] for item in group.get("mesh/regions", {}).values()},
+        )
+        mesh = FEMesh(data, problem.domain)
+        space = lagrange_space(mesh, int(group.attrs["degree"]), problem.shape)
+        function = fem.Function(space, name=problem.field_name)
+        # DOLFINx numbers unknowns as it likes, so they are found again by their place.
+        own = space.tabulate_dof_coordinates()[:, : data.dim]
+        distance, source = cKDTree(group["dof_points"][()]).query(own)
+        if distance.max(initial=0.0) > 1e-8 * data.diameter:
+            raise OutputError("The stored field does not fit its mesh; the file is damaged.")
+        function.x.array[:] = group["dof_values"][()][source].ravel()
+        return cls(problem, FEFunction(mesh, function))

@@ -1,0 +1,127 @@
+"""Errors of one field against another, in L2, H1 and the maximum norm."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from sciml.errors import UnsupportedError
+from sciml.problem import Box
+from sciml.solution.field import Field, Rule
+from sciml.solution.importance import fit_mixture, importance_rule
+
+__all__ = ["Errors", "measure_errors"]
+
+_REPLICATES = 4
+
+
+@dataclass(frozen=True)
+class Errors:
+    """e = u − truth.
+
+    Attributes
+    ----------
+    relative_l2 : float
+        ‖e‖ / ‖truth‖ in L2.
+    relative_h1 : float
+        (‖e‖² + ‖∇e‖²)^½ / (‖truth‖² + ‖∇truth‖²)^½.
+    max_error : float
+        max |e| over the quadrature points (Euclidean norm for vectors).
+    l2, truth_l2 : float
+        ‖e‖ and ‖truth‖.
+    integration_error : float
+        Relative spread of `relative_l2` between independent point sets; 0 where a quadrature rule was used.
+    n_points : int
+    """
+
+    relative_l2: float
+    relative_h1: float
+    max_error: float
+    l2: float
+    truth_l2: float
+    integration_error: float
+    n_points: int
+
+    def as_dict(self) -> dict[str, float]:
+        """For the record."""
+        return asdict(self)
+
+
+def measure_errors(field: Field, truth: Field, *, n_target: int = 65_536, seed: int = 0) -> Errors:
+    """Compare two fields on the same domain.
+
+    Up to three dimensions by quadrature: on the truth's mesh, or on the field's, or on the domain. Above, by
+    quasi-Monte-Carlo with points that follow the truth (see :mod:`sciml.solution.importance`).
+
+    Parameters
+    ----------
+    field, truth : Field
+    n_target : int
+        About how many points.
+    seed : int
+        Of the point sets in many dimensions.
+    """
+    if field.problem.dim > 3:
+        return _by_importance(field, truth, n_target, seed)
+    rule = (truth if truth.mesh is not None or field.mesh is None else field).rule(n_target)
+    return _errors(field, truth, [rule])
+
+
+def _by_importance(field: Field, truth: Field, n_target: int, seed: int) -> Errors:
+    box = truth.problem.domain
+    if not isinstance(box, Box):
+        raise UnsupportedError(f"Norms in {box.dim} dimensions are measured on boxes only.")
+    generator = np.random.default_rng(seed)
+
+    def log_square(points: np.ndarray) -> np.ndarray:
+        values = truth.evaluate(points).reshape(len(points), -1)
+        with np.errstate(divide="ignore"):
+            return np.log((values**2).sum(axis=1))
+
+    mixture = fit_mixture(log_square, box, generator)
+    rules = [Rule(*importance_rule(mixture, n_target // _REPLICATES, generator)) for _ in range(_REPLICATES)]
+    return _errors(field, truth, rules)
+
+
+def _errors(field: Field, truth: Field, rules: list[Rule]) -> Errors:
+    sums = np.array([_sums(field, truth, rule) for rule in rules])
+    ratios = np.sqrt(sums[:, 0] / np.maximum(sums[:, 2], 1e-300))
+    e0, e1, u0, u1, largest = *sums[:, :4].mean(axis=0), sums[:, 4].max()
+    return Errors(
+        relative_l2=_ratio(e0, u0),
+        relative_h1=_ratio(e0 + e1, u0 + u1),
+        max_error=float(largest),
+        l2=float(np.sqrt(e0)),
+        truth_l2=float(np.sqrt(u0)),
+        integration_error=float(ratios.std() / max(ratios.mean(), 1e-300)) if len(rules) > 1 else 0.0,
+        n_points=sum(len(rule.weights) for rule in rules),
+    )
+
+
+def _ratio(squared_error: float, squared_norm: float) -> float:
+    """Relative to the truth; absolute where the truth vanishes."""
+    return float(np.sqrt(squared_error / squared_norm)) if squared_norm > 0 else float(np.sqrt(squared_error))
+
+
+def _sums(field: Field, truth: Field, rule: Rule) -> tuple[float, float, float, float, float]:
+    """∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e|."""
+    n = len(rule.weights)
+    own = Rule(rule.points, rule.weights, None)
+    reference = truth.at(rule if truth.mesh is not None else own).reshape(n, -1)
+    slope = truth.gradient_at(rule if truth.mesh is not None else own).reshape(n, -1)
+    same_mesh = field.mesh is not None and (truth.mesh is None or field.mesh is truth.mesh)
+    error = field.at(rule if same_mesh else own).reshape(n, -1) - reference
+    slope_error = field.gradient_at(rule if same_mesh else own).reshape(n, -1) - slope
+    if not np.isfinite(error).all():
+        raise UnsupportedError(
+            f"The field is not defined at {int((~np.isfinite(error)).any(axis=1).sum())} of the {n} points compared; "
+            f"the two fields do not share a domain."
+        )
+    return (
+        float(rule.weights @ (error**2).sum(axis=1)),
+        float(rule.weights @ (slope_error**2).sum(axis=1)),
+        float(rule.weights @ (reference**2).sum(axis=1)),
+        float(rule.weights @ (slope**2).sum(axis=1)),
+        float(np.sqrt((error**2).sum(axis=1).max())),
+    )

@@ -1,0 +1,165 @@
+"""Pictures of solutions: lines in one dimension, maps side by side with the error in two and three."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.tri import Triangulation
+
+from sciml.files import atomic_path
+from sciml.problem import Box, MeshData
+from sciml.solution.export import export_mesh
+from sciml.solution.field import ExactField, Field
+
+if TYPE_CHECKING:
+    from sciml.solution.solution import Solution
+
+__all__ = ["plot_fields", "plot_solution"]
+
+_SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
+
+
+def plot_solution(solution: Solution, path: str | Path | None, truth: Field | None) -> Figure:
+    """Draw a solution; see :meth:`Solution.plot`."""
+    problem = solution.problem
+    if truth is None and problem.declaration.exact is not None:
+        truth = ExactField(problem)
+    figure = plot_fields([(solution.solver, solution.field)], truth, title=problem.title or problem.name)
+    if path is not None:
+        save_figure(figure, path)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write a picture file atomically."""
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=130)
+
+
+def plot_fields(fields: list[tuple[str, Field]], truth: Field | None, *, title: str = "") -> Figure:
+    """Draw several fields of one problem with their errors against a truth.
+
+    Parameters
+    ----------
+    fields : list of (label, Field)
+    truth : Field or None
+    title : str
+
+    Returns
+    -------
+    Figure
+        In one dimension lines; in two maps; in three and more, maps of the middle plane of the last coordinates.
+    """
+    return _lines(fields, truth, title) if fields[0][1].problem.dim == 1 else _maps(fields, truth, title)
+
+
+def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    # The object interface of matplotlib leaves the user's backend and open figures alone.
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, np.atleast_2d(figure.subplots(rows, columns, squeeze=False))
+
+
+def _lines(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> Figure:
+    problem = fields[0][1].problem
+    x = np.linspace(problem.domain.lower[0], problem.domain.upper[0], 801)
+    figure, axes = _figure(1, 1 if truth is None else 2, 5.0, 3.6)
+    reference = None if truth is None else _magnitude(truth.evaluate(x[:, None]))
+    if reference is not None:
+        axes[0, 0].plot(x, reference, "k--", lw=1, label=_truth_label(truth))
+    for label, field in fields:
+        values = _magnitude(field.evaluate(x[:, None]))
+        axes[0, 0].plot(x, values, label=label)
+        if reference is not None:
+            axes[0, 1].semilogy(x, np.abs(values - reference) + 1e-300, label=label)
+    axes[0, 0].set(xlabel="x₀", ylabel=problem.field_name)
+    axes[0, 0].legend()
+    if reference is not None:
+        axes[0, 1].set(xlabel="x₀", ylabel="|error|", ylim=_log_limits(axes[0, 1]))
+    figure.suptitle(title)
+    return figure
+
+
+def _log_limits(axis: Axes) -> tuple[float, float]:
+    """Limits that cut off the zeros of an error curve."""
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axis.get_lines()])
+    high = max(float(values.max()), 1e-16)
+    return max(high * 1e-6, 1e-18), 2 * high
+
+
+def _truth_label(truth: Field | None) -> str:
+    return "exact" if isinstance(truth, ExactField) else "reference"
+
+
+def _magnitude(values: np.ndarray) -> np.ndarray:
+    return values if values.ndim == 1 else np.linalg.norm(values, axis=1)
+
+
+def _maps(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> Figure:
+    problem = fields[0][1].problem
+    triangulation, points = _plane(fields[0][1])
+    reference = None if truth is None else truth.evaluate(points)
+    columns = 1 if reference is None else 3
+    extent = np.ptp(points[:, :2], axis=0)
+    height = float(np.clip(4.2 * extent[1] / extent[0], 2.0, 6.0))
+    figure, axes = _figure(len(fields), columns, 4.8, height)
+    name = problem.field_name if problem.shape == () else f"|{problem.field_name}|"
+    for row, (label, field) in enumerate(fields):
+        values = field.evaluate(points)
+        shown = [_magnitude(values)] + ([] if reference is None else [_magnitude(reference)])
+        limits = float(min(map(np.nanmin, shown))), float(max(map(np.nanmax, shown)))
+        _draw(figure, axes[row, 0], triangulation, shown[0], f"{name}, {label}", limits, _SEQUENTIAL)
+        if reference is not None:
+            _draw(figure, axes[row, 1], triangulation, shown[1], f"{name}, {_truth_label(truth)}", limits, _SEQUENTIAL)
+            error = values - reference if problem.shape == () else _magnitude(values - reference)
+            size = float(np.nanmax(np.abs(error))) or 1e-16
+            bounds = (-size, size) if problem.shape == () else (0.0, size)
+            colours = _DIVERGING if problem.shape == () else _SEQUENTIAL
+            _draw(figure, axes[row, 2], triangulation, error, "error", bounds, colours)
+    where = "" if problem.dim == 2 else f" (plane through the middle of x₂{' …' if problem.dim > 3 else ''})"
+    figure.suptitle(title + where)
+    return figure
+
+
+def _plane(field: Field) -> tuple[Triangulation, np.ndarray]:
+    """A triangulation of the domain (of a plane through its middle above 2-D), and its points in the domain."""
+    domain = field.problem.domain
+    if domain.dim == 2:
+        mesh = export_mesh(field)
+        return Triangulation(mesh.points[:, 0], mesh.points[:, 1], _triangles(mesh)), mesh.points
+    flat = Box(domain.lower[:2], domain.upper[:2]).mesh(96)
+    middle = np.tile((domain.lower + domain.upper) / 2, (len(flat.points), 1))
+    middle[:, :2] = flat.points
+    triangles = flat.cells
+    if not isinstance(domain, Box):
+        triangles = triangles[domain.contains(middle)[triangles].all(axis=1)]
+    return Triangulation(middle[:, 0], middle[:, 1], triangles), middle
+
+
+_SPLIT = {
+    ("triangle", 1): [[0, 1, 2]],
+    ("triangle", 2): [[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]],
+    ("quadrilateral", 1): [[0, 1, 2], [0, 2, 3]],
+    ("quadrilateral", 2): [[a, b, 8] for a, b in ((0, 4), (4, 1), (1, 5), (5, 2), (2, 6), (6, 3), (3, 7), (7, 0))],
+}
+
+
+def _triangles(mesh: MeshData) -> np.ndarray:
+    """Straight triangles through the nodes of the cells."""
+    return mesh.cells[:, np.array(_SPLIT[mesh.cell_type, mesh.degree])].reshape(-1, 3)
+
+
+def _draw(
+    figure: Figure, axis: Axes, triangulation: Triangulation, values: np.ndarray, title: str, limits: Any, colours: str
+) -> None:
+    low, high = limits if limits[1] > limits[0] else (limits[0] - 1e-12, limits[0] + 1e-12)
+    image = axis.tripcolor(
+        triangulation, np.nan_to_num(values), shading="gouraud", cmap=colours, vmin=low, vmax=high, rasterized=True
+    )
+    axis.set(title=title, xlabel="x₀", ylabel="x₁", aspect="equal")
+    figure.colorbar(image, ax=axis, shrink=0.85)

@@ -1,0 +1,315 @@
+"""A solution: the field, and what happened on the way to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+
+from sciml.errors import OutputError
+from sciml.files import atomic_path, write_json
+from sciml.problem import Problem
+from sciml.solution.export import write_vtu, write_xdmf
+from sciml.solution.fe_field import FEField
+from sciml.solution.field import ExactField, Field, NetworkField
+from sciml.solution.functionals import evaluate_quantities
+from sciml.solution.norms import Errors, measure_errors
+
+__all__ = ["ADVICE", "ErrorEstimate", "Seconds", "Solution", "Status", "load_solution"]
+
+Status = Literal["converged", "budget_reached", "stagnated", "diverged", "outside_range"]
+
+ADVICE: dict[str, str] = {
+    "converged": "the solver's own criterion was met",
+    "budget_reached": "iterations or time ran out; give more of them, or accept the error reported",
+    "stagnated": "no more progress was made; change the network, the points or the optimiser",
+    "diverged": "the iteration produced no finite result; lower the learning rate, or load in steps",
+    "outside_range": "the problem lies outside of what the surrogate was trained on; train on a wider range",
+}
+RAISING = ("diverged", "outside_range")
+FORMAT = 1
+_FIELDS: dict[str, type[Field]] = {kind.kind: kind for kind in (FEField, NetworkField, ExactField)}
+
+
+@dataclass
+class Seconds:
+    """Wall seconds by phase.
+
+    Attributes
+    ----------
+    setup, train, solve, post : float
+        Preparation (meshes, compilation, sampling), training, solving, and what came after (norms, files).
+    """
+
+    setup: float = 0.0
+    train: float = 0.0
+    solve: float = 0.0
+    post: float = 0.0
+
+
+@dataclass(frozen=True)
+class ErrorEstimate:
+    """A solver's measurement of its own error.
+
+    Attributes
+    ----------
+    relative_l2, relative_h1 : float
+        Estimated relative errors of the solution delivered.
+    rate_l2, rate_h1 : float
+        Observed orders of convergence.
+    method : str
+        How they were measured.
+    """
+
+    relative_l2: float
+    relative_h1: float
+    rate_l2: float
+    rate_h1: float
+    method: str
+
+
+@dataclass
+class Solution:
+    """What a solver returns.
+
+    Attributes
+    ----------
+    problem : Problem
+    field : Field
+        Evaluate it anywhere; see :meth:`evaluate`, :meth:`gradient`.
+    solver : str
+    options : dict
+        All options, defaults included.
+    status : str
+        converged, budget_reached, stagnated, diverged or outside_range.
+    message : str
+        What the status means here, and what to do.
+    seconds : Seconds
+    cpu_seconds : float
+        Of all threads, over all phases.
+    iterations : int
+    residual : float or None
+        Final norm of the solver's own residual (relative for the reference, the loss for a network).
+    trainable_parameters : int
+        0 for a solver that does not train.
+    seed, device : int, str
+    versions : dict
+    details : dict
+        What was chosen and why (linear solver, points, scales …).
+    history : dict of arrays
+        Curves over the iterations.
+    error_estimate : ErrorEstimate or None
+        The solver's measurement of its own error.
+    """
+
+    problem: Problem
+    field: Field
+    solver: str
+    options: dict[str, Any]
+    status: Status
+    message: str
+    seconds: Seconds
+    cpu_seconds: float
+    iterations: int
+    residual: float | None = None
+    trainable_parameters: int = 0
+    seed: int = 0
+    device: str = "cpu"
+    versions: dict[str, str] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    history: dict[str, np.ndarray] = field(default_factory=dict)
+    error_estimate: ErrorEstimate | None = None
+
+    def __repr__(self) -> str:
+        return f"<Solution of {self.problem!r} by {self.solver}: {self.status}>"
+
+    def evaluate(self, points: Any) -> np.ndarray:
+        """Values at points ``(n, dim)`` → ``(n,)`` or ``(n, k)``; NaN outside of the domain's mesh."""
+        return self.field.evaluate(self._points(points))
+
+    __call__ = evaluate
+
+    def gradient(self, points: Any) -> np.ndarray:
+        """Gradients at points ``(n, dim)`` → ``(n, dim)`` or ``(n, k, dim)``."""
+        return self.field.gradient(self._points(points))
+
+    def _points(self, points: Any) -> np.ndarray:
+        array = np.asarray(points, dtype=float)
+        if array.ndim != 2 or array.shape[1] != self.problem.dim:
+            raise ValueError(
+                f"points have shape {array.shape}; needed is (n, {self.problem.dim}), one row a point."
+            )
+        return array
+
+    def error(self, truth: Solution | Field | None = None, *, n_points: int = 65_536) -> Errors:
+        """Errors against another solution, or against the exact one.
+
+        Parameters
+        ----------
+        truth : Solution or Field, optional
+            The problem's exact solution by default.
+        n_points : int
+            About how many quadrature points.
+
+        Raises
+        ------
+        UnsupportedError
+            No truth was given and the problem has no exact solution.
+        """
+        if truth is None:
+            truth = ExactField(self.problem)
+        return measure_errors(self.field, truth.field if isinstance(truth, Solution) else truth, n_target=n_points)
+
+    def quantities(self) -> dict[str, float]:
+        """The problem's quantities of interest."""
+        return evaluate_quantities(self.problem, self.field)
+
+    # -- files -------------------------------------------------------------------------------------------
+
+    def record(self) -> dict[str, Any]:
+        """What happened, as plain values (without curves)."""
+        return {
+            "problem": self.problem.name or self.problem.source or "in memory",
+            "source": self.problem.source,
+            "parameters": self.problem.parameters.plain(),
+            "solver": self.solver,
+            "options": plain(self.options),
+            "status": self.status,
+            "message": self.message,
+            "seconds": asdict(self.seconds),
+            "cpu_seconds": self.cpu_seconds,
+            "iterations": self.iterations,
+            "residual": self.residual,
+            "trainable_parameters": self.trainable_parameters,
+            "seed": self.seed,
+            "device": self.device,
+            "versions": self.versions,
+            "details": plain(self.details),
+            "error_estimate": None if self.error_estimate is None else asdict(self.error_estimate),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write field, record and curves to one HDF5 file, which :func:`load_solution` reads."""
+        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+            file.attrs["format"] = FORMAT
+            file.attrs["record"] = json.dumps(self.record())
+            group = file.create_group("field")
+            group.attrs["kind"] = self.field.kind
+            self.field.store(group)
+            for name, values in self.history.items():
+                file[f"history/{name}"] = values
+        return Path(path)
+
+    def write_record(self, path: str | Path) -> Path:
+        """Write the record as JSON."""
+        write_json(path, self.record())
+        return Path(path)
+
+    def write_vtu(self, path: str | Path) -> Path:
+        """Write the field for ParaView (and pyvista, meshio) as VTU."""
+        return write_vtu(self.field, path)
+
+    def write_xdmf(self, path: str | Path) -> Path:
+        """Write the field for ParaView as XDMF with HDF5 arrays beside it."""
+        return write_xdmf(self.field, path)
+
+    def plot(self, path: str | Path | None = None, truth: Solution | Field | None = None) -> Any:
+        """Draw the solution, the truth and the error side by side.
+
+        Parameters
+        ----------
+        path : path, optional
+            Write a picture file in place of returning the figure.
+        truth : Solution or Field, optional
+            The exact solution by default, if there is one.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from sciml.solution.plot import plot_solution
+
+        return plot_solution(self, path, truth.field if isinstance(truth, Solution) else truth)
+
+
+def plain(value: Any) -> Any:
+    """Values as JSON can hold them: tuples to lists, NumPy to Python, what has no form to its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
+
+
+def load_solution(path: str | Path, problem: Problem | None = None, *, module: Any = None) -> Solution:
+    """Read a solution that :meth:`Solution.save` wrote.
+
+    Parameters
+    ----------
+    path : path
+    problem : Problem, optional
+        Needed for a problem that was made in memory; otherwise it is found by its name or file.
+    module : torch.nn.Module, optional
+        The user's own network, for a solution that has one.
+
+    Raises
+    ------
+    OutputError
+        The file is missing, damaged or of another format.
+    """
+    from sciml.registry import load_problem
+
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != FORMAT:
+                raise OutputError(f"{path} is not a solution file of format {FORMAT}.")
+            record = json.loads(file.attrs["record"])
+            if problem is None:
+                if record["source"] is None:
+                    raise OutputError(f"{path} holds the solution of a problem made in memory; pass it as `problem=`.")
+                problem = load_problem(record["source"], **record["parameters"])
+            group = file["field"]
+            kind = _FIELDS[str(group.attrs["kind"])]
+            extra = {"module": module} if kind is NetworkField else {}
+            restored = kind.restore(group, problem, **extra)
+            history = {name: item[()] for name, item in file.get("history", {}).items()}
+    except (OSError, KeyError) as error:
+        if isinstance(error, OutputError):
+            raise
+        raise OutputError(f"{path} cannot be read as a solution ({error}).") from error
+    estimate = record["error_estimate"]
+    return Solution(
+        problem=problem,
+        field=restored,
+        history=history,
+        seconds=Seconds(**record["seconds"]),
+        error_estimate=None if estimate is None else ErrorEstimate(**estimate),
+        **{key: record[key] for key in _COPIED},
+    )
+
+
+_COPIED = (
+    "solver",
+    "options",
+    "status",
+    "message",
+    "cpu_seconds",
+    "iterations",
+    "residual",
+    "trainable_parameters",
+    "seed",
+    "device",
+    "versions",
+    "details",
+)

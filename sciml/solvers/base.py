@@ -1,0 +1,145 @@
+"""The protocol of a solver, and how its options are read."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sciml.errors import OptionError
+from sciml.problem import Problem
+from sciml.solution import Solution
+
+__all__ = ["Context", "Progress", "Solver", "SolverOptions", "package_versions", "read_options"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One report of a running solver.
+
+    Attributes
+    ----------
+    phase : str
+        What is being done ("Adam", "L-BFGS", "level 2 of 3").
+    done, total : int
+        Steps; a total of 0 is unknown.
+    text : str
+        What there is to say, such as the loss.
+    """
+
+    phase: str
+    done: int = 0
+    total: int = 0
+    text: str = ""
+
+
+class SolverOptions(BaseModel):
+    """Options of a solver: typed, with defaults, unknown names refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True, protected_namespaces=())
+
+    cpu_seconds: float | None = Field(
+        None, gt=0, description="stop an iterative solver after this much CPU time, with what it has"
+    )
+
+
+@dataclass
+class Context:
+    """What a solver is handed besides problem and options.
+
+    Attributes
+    ----------
+    seed : int
+    device : str
+        For torch ("cpu", "cuda").
+    report : callable
+        Takes :class:`Progress`.
+    folder : Path or None
+        Where checkpoints go.
+    resume : bool
+        Continue from the checkpoint in `folder`.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    report: Callable[[Progress], None] = lambda progress: None
+    folder: Path | None = None
+    resume: bool = False
+    _cpu: float = field(default_factory=time.process_time)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU seconds of this process since the solver was started."""
+        return time.process_time() - self._cpu
+
+
+class Solver(ABC):
+    """A solver of one problem.
+
+    Attributes
+    ----------
+    name : str
+        As it is asked for.
+    title : str
+        One line on what it is.
+    Options : type
+        Its options.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    Options: ClassVar[type[SolverOptions]]
+
+    @abstractmethod
+    def supports(self, problem: Problem) -> str | None:
+        """None if the solver can do the problem, else the reason why not, as half a sentence.
+
+        It must be cheap: nothing is solved or trained.
+        """
+
+    @abstractmethod
+    def solve(self, problem: Problem, options: Any, context: Context) -> Solution:
+        """Solve a problem that :meth:`supports` accepts."""
+
+
+def read_options(solver: Solver, given: Mapping[str, Any]) -> SolverOptions:
+    """Validate options, from Python or as text from a command line.
+
+    Raises
+    ------
+    OptionError
+        An option that the solver does not have (with the nearest name), or a value that is not allowed.
+    """
+    fields = solver.Options.model_fields
+    for name in given:
+        if name not in fields:
+            near = get_close_matches(name, fields, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
+            raise OptionError(f"Solver {solver.name!r} has no option {name!r}; {advice}")
+    try:
+        return solver.Options.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "options"
+        description = fields[name].description if name in fields else ""
+        raise OptionError(
+            f"Option {name}={first['input']!r} of solver {solver.name!r}: {first['msg'].lower()} ({description})."
+        ) from None
+
+
+def package_versions(*packages: str) -> dict[str, str]:
+    """Versions of installed packages, for the record."""
+    found = {}
+    for package in ("sciml", *packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,116 @@
+"""The reference: Lagrange finite elements in DOLFINx, with a measured error."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import Field
+
+from sciml.errors import DomainError
+from sciml.forms import analyse
+from sciml.problem import Problem
+from sciml.solution import ADVICE, ErrorEstimate, FEField, Seconds, Solution
+from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
+
+__all__ = ["SOLVER", "FenicsOptions", "FenicsSolver"]
+
+
+class FenicsOptions(SolverOptions):
+    """Options of the reference."""
+
+    degree: int = Field(2, ge=1, le=4, description="polynomial degree of the elements, 1 to 4")
+    cells: int | None = Field(
+        None, ge=1, description="cells per axis of a box; by default doubled until the measured error is small enough"
+    )
+    cell_type: Literal["simplex", "tensor"] = Field(
+        "simplex", description="triangles and tetrahedra, or quadrilaterals and hexahedra (boxes)"
+    )
+    refine: int | None = Field(None, ge=0, le=6, description="times a mesh file's cells are divided")
+    accuracy: float = Field(
+        1e-4, gt=0, description="relative L2 error to refine for where neither cells nor refine is given"
+    )
+    max_unknowns: int = Field(300_000, ge=10, description="largest system that automatic refinement may build")
+    measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
+    linear_solver: Literal["auto", "direct", "gamg"] = Field("auto", description="how linear systems are solved")
+    petsc_options: dict[str, Any] = Field(default_factory=dict, description="PETSc options of the linear solver")
+    tolerance: float = Field(1e-10, gt=0, lt=1, description="relative tolerance of Newton's method")
+    max_iterations: int = Field(50, ge=1, description="Newton iterations per load step")
+    load_steps: int = Field(1, ge=1, description="equal steps in which load and data are applied")
+
+
+class FenicsSolver(Solver):
+    """Finite elements through DOLFINx.
+
+    Linear problems take one linear solve, nonlinear ones Newton's method (PETSc's SNES with a backtracking line
+    search) from the harmonic lift of the boundary data. The linear solver is chosen by what the analysis says and stated
+    in the solution's details.
+
+    Without `cells` and `refine` a box is refined until the measured relative L2 error is below `accuracy` or the next
+    system would exceed `max_unknowns`; a mesh file is used as it is.
+
+    The error is measured on three levels (see :mod:`sciml.fem.errors`): with the observed rate r, the error of the
+    finest is ‖u_h − u_2h‖ / (2^r − 1).
+    """
+
+    name = "fenics"
+    title = "finite elements (DOLFINx), the reference with a measured error"
+    Options = FenicsOptions
+
+    def supports(self, problem: Problem) -> str | None:
+        if problem.dim > 3:
+            return f"finite elements need at most 3 dimensions, and this problem has {problem.dim}"
+        return None
+
+    def solve(self, problem: Problem, options: FenicsOptions, context: Context) -> Solution:
+        from sciml.fem.compiling import compile_seconds
+        from sciml.fem.hierarchy import solve_hierarchy
+
+        start, compiled = time.perf_counter(), compile_seconds()
+        self._check_mesh_options(problem, options)
+        outcome = solve_hierarchy(
+            problem, analyse(problem), options, lambda text: context.report(Progress("fenics", text=text))
+        )
+        level = outcome.delivered
+        seconds = Seconds(setup=outcome.setup_seconds, solve=outcome.solve_seconds)
+        seconds.post = max(0.0, time.perf_counter() - start - seconds.setup - seconds.solve)
+        return Solution(
+            problem=problem,
+            field=FEField(problem, level.function),
+            solver=self.name,
+            options=options.model_dump(),
+            status="converged",
+            message=ADVICE["converged"],
+            seconds=seconds,
+            cpu_seconds=context.cpu_seconds,
+            iterations=level.report.newton_iterations,
+            residual=level.report.residual,
+            seed=context.seed,
+            device="cpu",
+            versions=package_versions("dolfinx-solver-real", "fenics-dolfinx", "fenics-ufl", "numpy"),
+            details={
+                "unknowns": level.function.n_dofs,
+                "cells": len(level.function.mesh.data.cells),
+                "cell_type": level.function.mesh.data.cell_type,
+                "linear_solver": level.report.linear_solver,
+                "linear_iterations": level.report.linear_iterations,
+                "start": level.report.start,
+                "levels": outcome.level_sizes,
+                "compile_seconds": compile_seconds() - compiled,
+                "notes": outcome.notes,
+            },
+            error_estimate=None if outcome.estimate is None else ErrorEstimate(**asdict(outcome.estimate)),
+        )
+
+    @staticmethod
+    def _check_mesh_options(problem: Problem, options: FenicsOptions) -> None:
+        from sciml.problem import Box
+
+        if isinstance(problem.domain, Box) and options.refine is not None:
+            raise DomainError("`refine` is for mesh files; give a box its number of `cells` per axis.")
+        if not isinstance(problem.domain, Box):
+            problem.domain.mesh(options.cells)
+
+
+SOLVER = FenicsSolver()
