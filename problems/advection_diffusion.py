@@ -13,13 +13,14 @@ class TwoPeaks(Problem):
         −div(∇u − u ∇|x|²) = −s in (−1, 1)²,   u = u* on the boundary,
         u* = exp(−sharpness |x − first|²) + exp(−sharpness |x − second|²)
 
-    Expanded, Δu − 2 x·∇u − 4 u = s: a drift 2x carries u outwards, faster the farther out. One bump of centre c
-    contributes (4 k² q − 4 k + 4 k x·(x − c) − 4) exp(−k q) to s, with k = sharpness and q = |x − c|². The load
-    of this balance law is −s; it is made from u*. Diffusion dominates, the difficulty is to find both peaks.
+    Expanded, Δu − 2 x·∇u − 4 u = s: a drift 2x carries u outwards, faster the farther out. One bump of centre
+    c contributes (4 k² q − 4 k + 4 k x·(x − c) − 4) exp(−k q) to s, with k = sharpness and q = |x − c|². The
+    load of this balance law is −s; it is made from u*. Diffusion dominates, the difficulty is to find both
+    peaks.
 
     Parameters
     ----------
-    sharpness : from 1 to 100 000, 1/length²
+    sharpness : from 1 to 10 000, 1/length²
         Inverse squared width of the peaks.
     first, second : two numbers from −0.9 to 0.9, length
         Places of the peaks.
@@ -32,13 +33,13 @@ class TwoPeaks(Problem):
     function has a mean square error of 7.9e-4 only. The law is not symmetric: no energy, no conjugate
     gradients.
 
-    Source: Tang, Wan and Yang (2023), DAS-PINNs, J. Comput. Phys. 476; used again by Tang, Zhai, Wan and
-    Yang, ICLR 2024 (arXiv 2305.18702). `poisson/two_peaks` has the same solution without the drift; do not
-    mix the numbers.
+    Source: Tang, Wan and Yang, DAS-PINNs, J. Comput. Phys. 476 (2023), with the values of its code; used
+    again by Tang, Zhai, Wan and Yang, ICLR 2024 (arXiv 2305.18702). `poisson/two_peaks` has the same solution
+    without the drift; do not mix the numbers.
     """
 
     domain = Box((-1.0, -1.0), (1.0, 1.0))
-    sharpness = parameter(1000.0, between=(1.0, 1e5), log=True, unit="1/length²", doc="inverse squared width")
+    sharpness = parameter(1000.0, between=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
     first = parameter((0.5, 0.5), between=(-0.9, 0.9), unit="length", doc="place of one peak")
     second = parameter((-0.5, -0.5), between=(-0.9, 0.9), unit="length", doc="place of the other peak")
     conditions = (Dirichlet(on="boundary"),)

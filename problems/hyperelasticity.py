@@ -14,8 +14,9 @@ class Block(Problem):
         W = μ/2 (F:F − dim − 2 ln J) + λ/2 (ln J)²
         u = 0 on the left,   u = (−compression, 0, …) on the right,   P n = 0 elsewhere
 
-    A compressible neo-Hookean solid: the plates do not let the block slide, so its free sides bulge and stresses
-    concentrate where they meet the plates. For dim = 2 the state is plane strain. Lengths are in units of the edge.
+    A compressible neo-Hookean solid. The plates do not let the block slide, so its free sides bulge, and the
+    stress is singular where they meet the plates. For dim = 2 the state is plane strain. Lengths are in units
+    of the edge.
 
     Parameters
     ----------
@@ -23,9 +24,9 @@ class Block(Problem):
         Number of space dimensions.
     shear_modulus : positive, MPa
         μ at small strain.
-    first_lame : from 0 to 100, MPa
+    first_lame : from 0 to 10, MPa
         λ at small strain; 9 with μ = 1 is Poisson's ratio 0.45.
-    compression : from -0.5 to 0.5
+    compression : from −0.3 to 0.3
         How far the right plate moves towards the left one; negative values pull.
 
     Notes
@@ -41,8 +42,8 @@ class Block(Problem):
     fields = {"displacement": vector}  # noqa: RUF012
     dim = parameter(2, choices=(2, 3), doc="number of space dimensions")
     shear_modulus = parameter(1.0, above=0, unit="MPa", doc="μ")
-    first_lame = parameter(1.5, between=(0.0, 100.0), unit="MPa", doc="λ")
-    compression = parameter(0.2, between=(-0.5, 0.5), doc="displacement of the right plate towards the left")
+    first_lame = parameter(1.5, between=(0.0, 10.0), unit="MPa", doc="λ")
+    compression = parameter(0.2, between=(-0.3, 0.3), doc="displacement of the right plate towards the left")
     load = 0.0
 
     def domain(self):

@@ -1,4 +1,4 @@
-"""Poisson's equation −Δu = f: smooth, peaked, singular, in ten dimensions, and with every kind of condition."""
+"""Poisson's equation −Δu = f: smooth, peaked, singular, in ten dimensions, with every kind of condition."""
 
 from math import pi
 
@@ -27,7 +27,8 @@ class Sine(Problem):
         −Δu = dim (frequency π)² u* in (0, 1)^dim,   u = 0 on the boundary,   u* = Π_i sin(frequency π x_i)
 
     The first problem to try: smooth, of size one, the same in every dimension. All errors should fall at the
-    optimal rate. The energy ½ ∫|∇u|² is dim (frequency π)² / 2^(dim + 1).
+    optimal rate. The energy ½ ∫|∇u|² is dim (frequency π)² / 2^(dim + 1); the flux through the left side is
+    −frequency π (2/(frequency π))^(dim − 1) for odd frequencies.
 
     Parameters
     ----------
@@ -77,13 +78,13 @@ class Peak(Problem):
 
         −Δu = f in (−1, 1)²,   u = u* on the boundary,   u* = exp(−sharpness |x − centre|²)
 
-    The load is made from u*: f = (4 s − 4 s² q) exp(−s q) with s = sharpness and q = |x − centre|². It reaches
-    4 s in a disc of radius about 1/√s and vanishes elsewhere, so points spread evenly hardly meet it. The
-    integral of u is π/s, its mean square over the domain π/(8 s) (both while the peak is well inside).
+    The load is made from u*: f = (4 s − 4 s² q) exp(−s q) with s = sharpness and q = |x − centre|². It
+    reaches 4 s within about 1/√s of the centre and vanishes elsewhere, so points spread evenly hardly meet
+    it. While the peak is well inside, the integral of u is π/s, its mean square π/(8 s), and its energy π/2.
 
     Parameters
     ----------
-    sharpness : from 1 to 100 000, 1/length²
+    sharpness : from 1 to 10 000, 1/length²
         Inverse squared width of the peak.
     centre : two numbers from −0.9 to 0.9, length
         Place of the peak.
@@ -96,12 +97,12 @@ class Peak(Problem):
     When it breaks: At sharpness 1000 the zero function has a mean square error of 3.9e-4 only: look at the
     relative error. Cells or point distances above 1/√sharpness miss the peak altogether.
 
-    Source: Tang, Wan and Yang (2023), DAS-PINNs, J. Comput. Phys. 476; used again by Tang, Zhai, Wan and
-    Yang, ICLR 2024 (arXiv 2305.18702).
+    Source: Tang, Wan and Yang, DAS-PINNs, J. Comput. Phys. 476 (2023), with the values of its code; used
+    again by Tang, Zhai, Wan and Yang, ICLR 2024 (arXiv 2305.18702).
     """
 
     domain = Box((-1.0, -1.0), (1.0, 1.0))
-    sharpness = parameter(1000.0, between=(1.0, 1e5), log=True, unit="1/length²", doc="inverse squared width")
+    sharpness = parameter(1000.0, between=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
     centre = parameter((0.5, 0.5), between=(-0.9, 0.9), unit="length", doc="place of the peak")
     conditions = (Dirichlet(on="boundary"),)
 
@@ -123,11 +124,12 @@ class TwoPeaks(Problem):
         −Δu = f in (−1, 1)²,   u = u* on the boundary,
         u* = exp(−sharpness |x − first|²) + exp(−sharpness |x − second|²)
 
-    As `poisson/peak`, but whoever adapts to the solution must find both places and share the effort between them.
+    As `poisson/peak`, but whoever adapts to the solution must find both places and share the effort between
+    them.
 
     Parameters
     ----------
-    sharpness : from 1 to 100 000, 1/length²
+    sharpness : from 1 to 10 000, 1/length²
         Inverse squared width of the peaks.
     first, second : two numbers from −0.9 to 0.9, length
         Places of the peaks.
@@ -138,12 +140,12 @@ class TwoPeaks(Problem):
 
     When it breaks: As `poisson/peak`. Members drawn at random can have both peaks in one place.
 
-    Source: The solution is that of the two-peak problem of Tang, Wan and Yang (2023), whose equation also has
-    a drift: that is `advection_diffusion/two_peaks`. Errors of the two are not comparable.
+    Source: The solution is that of the two-peak problem of DAS-PINNs (Tang, Wan and Yang 2023), whose
+    equation also has a drift: that is `advection_diffusion/two_peaks`. Errors of the two are not comparable.
     """
 
     domain = Box((-1.0, -1.0), (1.0, 1.0))
-    sharpness = parameter(1000.0, between=(1.0, 1e5), log=True, unit="1/length²", doc="inverse squared width")
+    sharpness = parameter(1000.0, between=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
     first = parameter((0.5, 0.5), between=(-0.9, 0.9), unit="length", doc="place of one peak")
     second = parameter((-0.5, -0.5), between=(-0.9, 0.9), unit="length", doc="place of the other peak")
     conditions = (Dirichlet(on="boundary"),)
@@ -168,13 +170,14 @@ class LShape(Problem):
 
     u is zero on both edges that meet in the corner, and its gradient is infinite there: u lies in H^s for
     s < 5/3 only. On uniform meshes of any degree the error in H1 falls like h^(2/3) and the error in L2 like
-    h^(4/3). The energy ½ ∫|∇u|² is 0.918 11.
+    h^(4/3). The flux through the outer sides is 2, the energy ½ ∫|∇u|² is 0.918 113 3.
 
     Notes
     -----
     Good values: Refine the shipped mesh uniformly to see the rate.
 
-    When it breaks: The gradient at the corner itself is not finite; nothing may be evaluated there.
+    When it breaks: The gradient at the corner itself is not finite: nothing that needs it may be evaluated
+    there.
 
     Source: Textbook on singularities in polygons, for instance Grisvard (1985), Elliptic Problems in
     Nonsmooth Domains.
@@ -204,9 +207,9 @@ class TenDimensional(Problem):
 
         −Δu = f in (−1, 1)^10,   u = u* on the boundary,   u* = exp(−sharpness |x|²)
 
-    With s = sharpness the load is f = (20 s − 4 s² |x|²) u*. Nearly all of the box is empty: u* is felt within a
-    ball that holds a tiny share of the volume. No mesh reaches ten dimensions; only solvers that work on points
-    can try.
+    With s = sharpness the load is f = (20 s − 4 s² |x|²) u*. Nearly all of the box is empty: u* is felt
+    within a ball that holds a tiny share of the volume. No mesh reaches ten dimensions; only solvers that
+    work on points can try.
 
     Parameters
     ----------
@@ -221,7 +224,7 @@ class TenDimensional(Problem):
     spread uniformly are random numbers, so measure with importance points. On the faces u* reaches
     e^(−sharpness), which is not zero.
 
-    Source: Tang, Wan and Yang (2023), DAS-PINNs, J. Comput. Phys. 476; the load is derived here.
+    Source: Tang, Wan and Yang, DAS-PINNs, J. Comput. Phys. 476 (2023), with the value of its code.
     """
 
     domain = Box((-1.0,) * 10, (1.0,) * 10)

@@ -43,7 +43,7 @@ def loop(points: Sequence[int]) -> list[int]:
 def transfinite(lines: Sequence[int], cells: Sequence[int], grading: Sequence[float] | None = None) -> int:
     """A surface between four lines, divided into the given numbers of cells.
 
-    `grading` is the ratio of neighbouring cells along each line; gmsh wants the corners that follow each other.
+    `grading` is the ratio of neighbouring cells along each line, in its own direction.
     """
     surface = geo.addPlaneSurface([geo.addCurveLoop(list(lines), reorient=True)])
     for line, n, ratio in zip(lines, cells, grading or [1.0] * 4):
@@ -109,7 +109,8 @@ def fibre(radius: float = 0.3, around: int = 8, outwards: int = 7, core: float =
         return [geo.addPoint(0.5 + r * x, 0.5 + r * y, 0) for x, y in [(-1, -1), (1, -1), (1, 1), (-1, 1)]]
 
     middle = geo.addPoint(0.5, 0.5, 0)
-    core_points, rim_points, side_points = ring(core * radius * sqrt(0.5)), ring(radius * sqrt(0.5)), ring(0.5)
+    half_diagonal = radius * sqrt(0.5)
+    core_points, rim_points, side_points = (ring(r) for r in (core * half_diagonal, half_diagonal, 0.5))
     core_lines, sides = loop(core_points), loop(side_points)
     rim = [geo.addCircleArc(a, middle, b) for a, b in pairwise([*rim_points, rim_points[0]])]
     inner = [geo.addLine(a, b) for a, b in zip(core_points, rim_points)]

@@ -1,0 +1,185 @@
+"""The plain PINN that users know, trained by DeepXDE on the compiled residual."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+
+from sciml.errors import UnsupportedError
+from sciml.forms import analyse
+from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, problem_scales
+from sciml.problem import Problem
+from sciml.solution import ADVICE, NetworkField, Seconds, Solution
+from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
+from sciml.solvers.deepxde import records
+from sciml.solvers.deepxde.networks import plain_network
+from sciml.solvers.deepxde.options import TrainingOptions
+from sciml.solvers.deepxde.training import build_training
+
+__all__ = ["SOLVER", "DeepxdeOptions", "DeepxdeSolver"]
+
+
+class DeepxdeOptions(SolverOptions):
+    """Options of the plain PINN."""
+
+    network: Any = Field("fnn", description="fnn, pfnn (one network per component), or a torch.nn.Module")
+    width: int = Field(40, ge=1, description="neurons per hidden layer")
+    depth: int = Field(3, ge=1, description="hidden layers")
+    activation: Literal["tanh", "sin", "silu", "sigmoid"] = Field("tanh", description="activation function")
+    adam: int = Field(1000, ge=0, description="Adam iterations")
+    learning_rate: float = Field(2e-3, gt=0, description="of Adam")
+    lbfgs: int = Field(4000, ge=0, description="L-BFGS iterations after Adam")
+    points: int = Field(1500, ge=1, description="collocation points in the domain")
+    boundary_points: int = Field(300, ge=1, description="points on the boundary")
+    conditions: Literal["auto", "hard", "soft"] = Field(
+        "auto", description="Dirichlet conditions built in (boxes), as loss terms, or built in where possible"
+    )
+    boundary_weight: float = Field(100.0, gt=0, description="weight of the boundary terms in the loss")
+    unknown_scale: float | None = Field(None, gt=0, description="typical size of the unknown; estimated by default")
+    sampler: Literal["fixed", "rar"] = Field("fixed", description="fixed points, or residual-based refinement")
+    rar_every: int = Field(500, ge=1, description="iterations between two refinements")
+    rar_candidates: int = Field(10_000, ge=1, description="fresh points that a refinement looks at")
+    rar_add: int = Field(50, ge=1, description="points that a refinement adds")
+    rar_max_points: int | None = Field(None, ge=1, description="stop adding at this many; twice `points` by default")
+    dtype: Literal["float64", "float32"] = Field("float64", description="of all numbers")
+    checkpoint_every: float = Field(30.0, ge=0, description="CPU seconds between checkpoints")
+
+    @field_validator("network")
+    @classmethod
+    def _network(cls, value: Any) -> Any:
+        if value not in ("fnn", "pfnn") and not isinstance(value, torch.nn.Module):
+            raise ValueError("allowed are fnn, pfnn and a torch.nn.Module")
+        return value
+
+
+class DeepxdeSolver(Solver):
+    """A physics-informed neural network (M. Raissi, P. Perdikaris, G. E. Karniadakis, J. Comput. Phys. 378, 2019)
+    through DeepXDE (L. Lu, X. Meng, Z. Mao, G. E. Karniadakis, SIAM Review 63, 2021).
+
+    The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples of
+    its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
+    Dirichlet conditions are built into the network; elsewhere they are loss terms. Adam comes first, then L-BFGS.
+
+    Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an
+    adaptive solver.
+    """
+
+    name = "deepxde"
+    title = "plain PINN (DeepXDE): Adam, then L-BFGS, with optional residual-based refinement"
+    Options = DeepxdeOptions
+
+    def supports(self, problem: Problem) -> str | None:
+        return analyse(problem).strong_form_obstacle
+
+    def solve(self, problem: Problem, options: DeepxdeOptions, context: Context) -> Solution:
+        from sciml.solvers.deepxde.engine import train
+
+        hard = self._hard(problem, options)
+        scales = problem_scales(problem)
+        unknown = options.unknown_scale or scales.unknown
+        user = options.network if isinstance(options.network, torch.nn.Module) else None
+        shell = PhysicalNetwork(user or torch.nn.Identity(), problem, unknown_scale=unknown, hard=hard)
+        training = build_training(
+            problem,
+            shell,
+            scales,
+            hard=hard,
+            points=options.points,
+            boundary_points=options.boundary_points,
+            boundary_weight=options.boundary_weight,
+            generator=np.random.default_rng([context.seed, 0]),
+        )
+        start = time.perf_counter()
+        result = train(
+            training,
+            self._training_options(options, context),
+            progress=lambda p: context.report(
+                Progress({"adam": "Adam", "lbfgs": "L-BFGS"}[p.phase], p.iteration, p.total, f"loss {p.loss:.2e}")
+            ),
+            resume=context.resume,
+        )
+        seconds = Seconds(train=time.perf_counter() - start)
+        network = result.network.module if user is not None else as_mlp(result.network)  # type: ignore[attr-defined]
+        model = PhysicalNetwork(network, problem, unknown_scale=unknown, hard=hard)  # type: ignore[arg-type]
+        return self._solution(problem, options, context, model, result, seconds, scales.as_dict())
+
+    @staticmethod
+    def _hard(problem: Problem, options: DeepxdeOptions) -> bool:
+        obstacle = hard_conditions_obstacle(problem)
+        if options.conditions == "hard" and obstacle is not None:
+            raise UnsupportedError(f"conditions=hard is not possible: {obstacle}; use conditions=soft.")
+        return options.conditions != "soft" and obstacle is None
+
+    @staticmethod
+    def _training_options(options: DeepxdeOptions, context: Context) -> TrainingOptions:
+        same = ("network", "width", "depth", "activation", "adam", "learning_rate", "lbfgs", "sampler", "cpu_seconds")
+        same += ("rar_every", "rar_candidates", "rar_add", "rar_max_points", "checkpoint_every")
+        return TrainingOptions(
+            **{name: getattr(options, name) for name in same},
+            seed=context.seed,
+            checkpoint=None if context.folder is None else context.folder / "checkpoint",
+            dtype=getattr(torch, options.dtype),
+            device=context.device,
+        )
+
+    def _solution(
+        self,
+        problem: Problem,
+        options: DeepxdeOptions,
+        context: Context,
+        model: PhysicalNetwork,
+        result: records.TrainingResult,
+        seconds: Seconds,
+        scales: dict[str, float],
+    ) -> Solution:
+        kept = options.model_dump()
+        kept["network"] = options.network if isinstance(options.network, str) else type(options.network).__name__
+        iterations = np.array([step for step, _ in result.history])
+        losses = np.array([terms for _, terms in result.history])
+        return Solution(
+            problem=problem,
+            field=NetworkField(problem, model),
+            solver=self.name,
+            options=kept,
+            status=result.status,
+            message=f"{result.reason}; {ADVICE[result.status]}",
+            seconds=seconds,
+            cpu_seconds=max(context.cpu_seconds, result.cpu_seconds),
+            iterations=sum(result.iterations.values()),
+            residual=result.loss,
+            trainable_parameters=result.parameters,
+            seed=context.seed,
+            device=context.device,
+            versions=package_versions("deepxde", "torch", "numpy"),
+            details={
+                "iterations": result.iterations,
+                "conditions": "hard" if model.conditions is not None else "soft",
+                "loss_terms": result.losses,
+                "points": result.n_points,
+                "refinements": result.rounds,
+                "scales": scales,
+                "threads": torch.get_num_threads(),
+            },
+            history={"iteration": iterations, "loss": losses.sum(axis=1), "terms": losses},
+        )
+
+
+def as_mlp(network: torch.nn.Module) -> MLP:
+    """The layers of a trained DeepXDE network as an :class:`~sciml.nn.MLP`."""
+    plain = plain_network(network)
+    widths = [[layers[0][0].shape[1], *(weight.shape[0] for weight, _ in layers)] for layers in plain.subnetworks]
+    weight = plain.subnetworks[0][0][0]
+    mlp = MLP(widths, plain.activation, dtype=weight.dtype, device=weight.device)
+    with torch.no_grad():
+        for branch, layers in zip(mlp.branches, plain.subnetworks, strict=True):
+            for linear, (w, b) in zip(branch, layers, strict=True):  # type: ignore[arg-type]
+                linear.weight.copy_(w)
+                linear.bias.copy_(b)
+    return mlp
+
+
+SOLVER = DeepxdeSolver()

@@ -88,7 +88,7 @@ def test_parallel_networks_for_two_outputs(tools) -> None:
         residual=lambda x, y: [*scalar.residual(x, y), *scalar.residual(x, y[:, 1:])],
         residual_weights=[1.0, 1.0],
     )
-    result = train(training, replace(ACCURATE, network="pfnn", width=12))
+    result = train(training, replace(ACCURATE, network="pfnn", width=12, lbfgs=200))
     assert tools.error(result.network) < 1e-3
     assert tools.error(lambda x: result.network(x)[:, 1:]) < 1e-3
 

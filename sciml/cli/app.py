@@ -1,0 +1,187 @@
+"""The commands. With ``--json``, standard output holds JSON Lines and nothing else; people read standard error."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sciml.cli.arguments import OrderedCommand, grouped_options, parse_options
+from sciml.errors import ScimlError, ScimlWarning
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Declare a PDE once; solve it with finite elements and with machine learning; compare.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Name = Annotated[str, typer.Argument(help="A catalogue name (`sciml list`), or a Python file that declares a problem.")]
+Set = Annotated[
+    list[str] | None, typer.Option("-p", "--set", metavar="NAME=VALUE", help="Set a parameter of the problem.")
+]
+Option = Annotated[
+    list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Set an option of the solver.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines on standard output.")]
+Seed = Annotated[int, typer.Option(help="Seed of the solver.", min=0)]
+Draw = Annotated[int | None, typer.Option(metavar="K", help="Take member K of the problem's family.", min=0)]
+Device = Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, …")]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a result that is already in the folder.")]
+
+
+def _load(name: str, settings: list[str] | None, draw: int | None) -> Any:
+    from sciml.registry import load_problem
+
+    problem = load_problem(name)
+    if draw is not None:
+        problem = problem.draw(draw)
+    given = parse_options(settings or [], "-p")
+    declared = problem.declared_parameters
+    values = {key: declared[key].parse(text) if key in declared else text for key, text in given.items()}
+    return problem.with_parameters(**values) if values else problem
+
+
+@app.command("list")
+def list_(as_json: Json = False) -> None:
+    """List all problems with the solvers that can do them."""
+    from sciml.cli.listing import catalogue_rows, print_catalogue
+
+    if as_json:
+        for row in catalogue_rows():
+            print(json.dumps(row))
+    else:
+        print_catalogue()
+
+
+@app.command()
+def show(
+    name: Name,
+    settings: Set = None,
+    options: Annotated[bool, typer.Option("--options", help="List the options of every solver too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a problem: equation, parameters, what the analysis says, who can solve it and who can't and why."""
+    from sciml.cli.listing import print_problem, problem_facts
+
+    problem = _load(name, settings, None)
+    if as_json:
+        print(json.dumps(problem_facts(problem)))
+    else:
+        print_problem(problem, options)
+
+
+@app.command()
+def solve(
+    name: Name,
+    solver: Annotated[str, typer.Option("--solver", "-s", help="Which solver.")] = "fenics",
+    settings: Set = None,
+    options: Option = None,
+    seed: Seed = 0,
+    draw: Draw = None,
+    device: Device = "cpu",
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Solve a problem; with --out, write solution.h5, solution.vtu, figure.png and record.json."""
+    from sciml.cli.runs import Request, run_request
+
+    problem = _load(name, settings, draw)
+    request = Request(
+        source=problem.source,
+        parameters=problem.parameters.plain(),
+        solver=solver,
+        options=parse_options(options or [], "-o"),
+        seed=seed,
+        device=device,
+    )
+    run_request(problem, request, out=out, force=force, resume=False, as_json=as_json)
+
+
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `sciml solve --out` was writing.")],
+    as_json: Json = False,
+) -> None:
+    """Continue an unfinished run from its last checkpoint (from the start where a solver keeps none)."""
+    from sciml.cli.runs import read_request, run_request
+    from sciml.registry import load_problem
+
+    request = read_request(folder)
+    problem = load_problem(request.source, **request.parameters)
+    run_request(problem, request, out=folder, force=False, resume=True, as_json=as_json)
+
+
+@app.command(cls=OrderedCommand)
+def compare(
+    name: Name,
+    solver: Annotated[
+        list[str] | None, typer.Option("--solver", "-s", help="A solver; the -o that follow belong to it.")
+    ] = None,
+    settings: Set = None,
+    options: Option = None,
+    seed: Seed = 0,
+    draw: Draw = None,
+    device: Device = "cpu",
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Hold solvers against the truth (exact, or the reference with its own measured error) and each other.
+
+    The reference always runs too where it can. An -o belongs to the --solver before it; a solver may appear twice.
+    """
+    from sciml.cli.runs import run_comparison
+
+    problem = _load(name, settings, draw)
+    requests = grouped_options(solver or [], options or [])
+    run_comparison(problem, requests, seed=seed, device=device, out=out, force=force, as_json=as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Check the installation: versions, compiler, MPI, device, a small solve, the machine's matmul rate."""
+    from sciml.cli.doctor import examine, print_report
+
+    findings = examine()
+    if as_json:
+        print(json.dumps(findings))
+    else:
+        print_report(findings)
+    if not findings["healthy"]:
+        raise typer.Exit(1)
+
+
+def _show_warning(message: Any, category: type[Warning], *arguments: Any, **keywords: Any) -> None:
+    if issubclass(category, ScimlWarning):
+        print(f"Warning: {message}", file=sys.stderr)
+
+
+def _terminate(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Entry point of the ``sciml`` command."""
+    warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except ScimlError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)

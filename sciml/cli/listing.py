@@ -1,0 +1,133 @@
+"""The catalogue, and one problem in detail."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from sciml.cli.console import console
+from sciml.errors import ScimlError
+from sciml.forms import analyse
+from sciml.problem import Problem
+from sciml.registry import load_problem, load_solver, problem_classes, solver_names
+
+__all__ = ["catalogue_rows", "print_catalogue", "print_problem", "problem_facts"]
+
+
+def _support(problem: Problem) -> dict[str, str | None]:
+    """Solver → None, or the reason why not."""
+    out: dict[str, str | None] = {}
+    for name in solver_names():
+        try:
+            out[name] = load_solver(name).supports(problem)
+        except ScimlError as error:
+            out[name] = str(error)
+    return out
+
+
+def catalogue_rows() -> list[dict[str, Any]]:
+    """One object per problem: name, title, solvers that can do it."""
+    rows = []
+    for name in problem_classes():
+        problem = load_problem(name)
+        able = [solver for solver, reason in _support(problem).items() if reason is None]
+        rows.append({"problem": name, "title": problem.title, "solvers": able})
+    return rows
+
+
+def print_catalogue() -> None:
+    """Print the catalogue as a table."""
+    table = Table("problem", "", "solvers", box=None, pad_edge=False)
+    for row in catalogue_rows():
+        table.add_row(row["problem"], escape(row["title"]), ", ".join(row["solvers"]))
+    console.print(table)
+
+
+def problem_facts(problem: Problem) -> dict[str, Any]:
+    """Everything `show` says, as plain values."""
+    parameters = {
+        name: {
+            "value": problem.parameters.plain()[name],
+            "default": p.default,
+            "allowed": p.range_text,
+            "unit": p.unit,
+            "doc": p.doc,
+        }
+        for name, p in problem.declared_parameters.items()
+    }
+    return {
+        "problem": problem.name,
+        "title": problem.title,
+        "description": inspect.getdoc(type(problem)) or "",
+        "domain": repr(problem.domain),
+        "boundaries": list(problem.domain.boundary_names),
+        "regions": sorted(problem.domain.region_groups),
+        "unknown": {problem.field_name: list(problem.shape)},
+        "parameters": parameters,
+        "conditions": [str(c) for c in problem.declaration.conditions]
+        + ([str(problem.declaration.mean)] if problem.declaration.mean else []),
+        "quantities": sorted(problem.declaration.quantities),
+        "analysis": analyse(problem).as_dict(),
+        "solvers": {name: reason for name, reason in _support(problem).items()},
+    }
+
+
+def print_problem(problem: Problem, with_options: bool) -> None:
+    """Print one problem for people."""
+    facts = problem_facts(problem)
+    console.print(f"[bold]{facts['problem']}[/bold]")
+    console.print(escape(facts["description"]), highlight=False)
+    console.print()
+    _print_parameters(facts["parameters"])
+    lines = Table(box=None, pad_edge=False, show_header=False)
+    lines.add_row("domain", escape(facts["domain"]))
+    lines.add_row("boundaries", escape(", ".join(facts["boundaries"]) or "–"))
+    if facts["regions"]:
+        lines.add_row("regions", escape(", ".join(facts["regions"])))
+    lines.add_row("conditions", escape("; ".join(facts["conditions"]) or "none: natural everywhere"))
+    lines.add_row("quantities", escape(", ".join(facts["quantities"]) or "–"))
+    lines.add_row("analysis", escape(_in_words(facts["analysis"])))
+    for name, reason in facts["solvers"].items():
+        lines.add_row(name, "can solve it" if reason is None else f"cannot: {escape(reason)}")
+    console.print(lines, highlight=False)
+    if with_options:
+        _print_options(facts["solvers"])
+
+
+def _print_parameters(parameters: dict[str, Any]) -> None:
+    if not parameters:
+        return
+    table = Table("parameter", "value", "allowed", "unit", "", box=None, pad_edge=False)
+    for name, p in parameters.items():
+        table.add_row(name, str(p["value"]), escape(p["allowed"]), escape(p["unit"]), escape(p["doc"]))
+    console.print(table, highlight=False)
+    console.print()
+
+
+def _in_words(analysis: dict[str, Any]) -> str:
+    said = {True: "", False: "not ", None: None}
+    words = []
+    for key in ("linear", "symmetric", "monotone", "constant_coefficients", "separable", "smooth_coefficients"):
+        prefix = said[analysis[key]]
+        if prefix is not None:
+            words.append(prefix + key.replace("_", " "))
+    words.append(f"order {analysis['order']}")
+    words.append("energy declared" if analysis["has_energy"] else "no energy declared")
+    words.append("exact solution known" if analysis["has_exact"] else "no exact solution")
+    if analysis["pure_neumann"]:
+        words.append("pure Neumann")
+    return ", ".join(words)
+
+
+def _print_options(solvers: dict[str, Any]) -> None:
+    for name in solvers:
+        solver = load_solver(name)
+        console.print(f"\n[bold]{name}[/bold]: {escape(solver.title)}")
+        table = Table("option", "default", "", box=None, pad_edge=False)
+        for key, field in solver.Options.model_fields.items():
+            default = "" if field.is_required() else str(field.get_default(call_default_factory=True))
+            table.add_row(key, escape(default), escape(field.description or ""))
+        console.print(table, highlight=False)

@@ -1,0 +1,177 @@
+"""From a declared problem to what the training engine needs: residuals, conditions, points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sciml.forms import Derivative, boundary_residual, jet_of_output, strong_residual
+from sciml.forms.pointwise import PointwiseOperator
+from sciml.nn import PhysicalNetwork, Scales
+from sciml.problem import Condition, Dirichlet, Mean, Part, Problem
+from sciml.solvers.deepxde.records import BoundaryTerm, Training
+
+__all__ = ["build_training"]
+
+_FEWEST = 16
+
+
+class _JetCache:
+    """Derivatives of the present output, computed once for all terms of a loss."""
+
+    def __init__(self) -> None:
+        self._y: Tensor | None = None
+        self._jet: dict[Derivative, Tensor] = {}
+
+    def get(self, x: Tensor, y: Tensor, keys: tuple[Derivative, ...]) -> dict[Derivative, Tensor]:
+        """The jet of `y` at all points."""
+        if self._y is not y:
+            self._y, self._jet = y, {}
+        missing = [key for key in keys if key not in self._jet]
+        if missing:
+            self._jet.update(jet_of_output(y, x, missing))
+        return self._jet
+
+    def clear(self) -> None:
+        """Let go of the graph."""
+        self._y, self._jet = None, {}
+
+
+class _StaticCache:
+    """What an operator makes of the points alone, kept while the points stay the same."""
+
+    def __init__(self, operator: PointwiseOperator, normal: np.ndarray | None = None) -> None:
+        self.operator = operator
+        self._normal = normal
+        self._x: Tensor | None = None
+        self._static: tuple[Tensor, ...] = ()
+
+    def get(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Loads, coefficients and boundary data at `x`."""
+        if self._x is None or self._x.shape != x.shape or not torch.equal(self._x, x):
+            self._x = x.detach().clone()
+            normal = None if self._normal is None else torch.tensor(self._normal, dtype=x.dtype, device=x.device)
+            with torch.no_grad():
+                self._static = self.operator.static(self._x, normal=normal)
+        return self._static
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """What all terms share."""
+
+    problem: Problem
+    scales: Scales
+    hard: bool
+    boundary_weight: float
+    jets: _JetCache
+
+
+def build_training(
+    problem: Problem,
+    model: PhysicalNetwork,
+    scales: Scales,
+    *,
+    hard: bool,
+    points: int,
+    boundary_points: int,
+    boundary_weight: float,
+    generator: np.random.Generator,
+) -> Training:
+    """Residuals and conditions in multiples of their typical sizes, with quasi-random points.
+
+    Parameters
+    ----------
+    problem : Problem
+        With a strong form.
+    model : PhysicalNetwork
+        Gives the scaling of the input and, if `hard`, the conditions.
+    scales : Scales
+    hard : bool
+        Whether Dirichlet conditions are built into the model.
+    points, boundary_points : int
+        In the domain, and on the whole boundary (at least 16 a part).
+    boundary_weight : float
+        Weight of each boundary term; the equation's weight is 1.
+    generator : numpy Generator
+        For the points.
+    """
+    setup = _Setup(problem, scales, hard, boundary_weight, _JetCache())
+    return Training(
+        dim=problem.dim,
+        outputs=problem.n_components,
+        residual=_equation(setup),
+        residual_weights=[1.0] * problem.n_components,
+        interior=problem.domain.quasi_random(points, generator),
+        candidates=problem.domain.sample,
+        boundary=tuple(_boundary_terms(setup, boundary_points, generator)),
+        feature_transform=model.scaled,
+        output_transform=model.finish,
+    )
+
+
+def _equation(setup: _Setup) -> Any:
+    operator = strong_residual(setup.problem)
+    static = _StaticCache(operator)
+
+    def residual(x: Tensor, y: Tensor) -> list[Tensor]:
+        jet = setup.jets.get(x, y, operator.keys)
+        values = operator(x, jet, static=static.get(x)) / setup.scales.residual
+        return list(values.reshape(len(x), -1).unbind(dim=1))
+
+    return residual
+
+
+def _boundary_terms(setup: _Setup, total: int, generator: np.random.Generator) -> list[BoundaryTerm]:
+    problem = setup.problem
+    pieces = problem.boundary_pieces
+    whole = sum(piece.part.measure for piece in pieces)
+    terms = []
+    for piece in pieces:
+        points, normals = _spread(piece.part, max(_FEWEST, round(total * piece.part.measure / whole)), generator)
+        for component, condition in enumerate(piece.conditions):
+            if not (setup.hard and isinstance(condition, Dirichlet)):
+                terms.append(_term(setup, condition, component, points, normals))
+    if problem.declaration.mean is not None:
+        terms.append(_mean_term(setup, problem.declaration.mean, generator))
+    return terms
+
+
+def _spread(part: Part, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points on a part; a part of isolated points (the end of an interval) needs each only once."""
+    points, normals = part.sample(n, generator)
+    if part.domain.dim == 1:
+        points, first = np.unique(points, axis=0, return_index=True)
+        normals = normals[first]
+    return points, normals
+
+
+def _term(
+    setup: _Setup, condition: Condition | None, component: int, points: np.ndarray, normals: np.ndarray
+) -> BoundaryTerm:
+    operator = boundary_residual(setup.problem, condition, component)
+    scale = setup.scales.unknown if isinstance(condition, Dirichlet) else setup.scales.flux
+    static = _StaticCache(operator, normals)
+
+    def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
+        jet = {key: value[rows] for key, value in setup.jets.get(x, y, operator.keys).items() if key in operator.keys}
+        here = x[rows]
+        normal = torch.tensor(normals, dtype=x.dtype, device=x.device) if operator.program.uses_normal else None
+        return operator(here, jet, normal=normal, static=static.get(here)) / scale
+
+    name = f"{'natural' if condition is None else condition}, component {component}"
+    return BoundaryTerm(name, points, residual, setup.boundary_weight)
+
+
+def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
+    points = setup.problem.domain.quasi_random(512, generator)
+
+    def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
+        values = y[rows].reshape(rows.stop - rows.start)
+        return ((values.mean() - mean.value) / setup.scales.unknown).expand_as(values)
+
+    return BoundaryTerm("mean value", points, residual, setup.boundary_weight)

@@ -1,0 +1,82 @@
+"""The meshes that the repository ships: groups, shapes, sizes, and the script that makes them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sciml.problem import read_mesh
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "data" / "meshes"
+MESHES = {
+    "l_shape": ({"corner": 2.0, "outer": 6.0}, {"domain": 3.0}, 1),
+    "cook": ({"clamped": 44.0, "loaded": 16.0, "free": 48.0 * 2.4106}, {"membrane": 1440.0}, 1),
+    "plate_with_hole": (
+        {"left": 3.0, "bottom": 3.0, "right": 4.0, "top": 4.0, "hole": np.pi / 2},
+        {"plate": 16 - np.pi / 4},
+        2,
+    ),
+    "fibre": (
+        {"left": 1.0, "bottom": 1.0, "right": 1.0, "top": 1.0},
+        {"fibre": 0.09 * np.pi, "matrix": 1 - 0.09 * np.pi},
+        2,
+    ),
+}
+
+
+def test_all_are_listed():
+    assert {path.stem for path in FOLDER.glob("*.msh")} == set(MESHES)
+    listed = (ROOT / "data" / "README.md").read_text()
+    assert all(f"`{name}.msh`" in listed for name in MESHES)
+
+
+@pytest.mark.parametrize("name", MESHES)
+def test_groups_have_their_measures(name):
+    lengths, areas, degree = MESHES[name]
+    mesh = read_mesh(FOLDER / f"{name}.msh", dim=2)
+    assert mesh.degree == degree
+    measured = {key: mesh.facet_measures[mesh.boundary_facets_of(key)].sum() for key in mesh.facet_groups}
+    assert measured == pytest.approx(lengths, rel=1e-4)
+    assert {key: mesh.region_volume(key) for key in mesh.region_groups} == pytest.approx(areas, rel=1e-5)
+    assert sum(map(len, mesh.facet_groups.values())) == len(mesh.boundary_facets)
+    assert (FOLDER / f"{name}.msh").stat().st_size < 150_000
+
+
+def test_both_formats_occur():
+    versions = {path.read_text().splitlines()[1].split()[0] for path in FOLDER.glob("*.msh")}
+    assert versions == {"2.2", "4.1"}
+
+
+def test_corner_is_a_vertex():
+    mesh = read_mesh(FOLDER / "l_shape.msh")
+    assert (np.abs(mesh.points).max(axis=1) == 0).sum() == 1
+    sizes = mesh.cell_volumes
+    assert sizes.max() == pytest.approx(sizes.min())
+
+
+@pytest.mark.parametrize(("name", "centre", "radius"), [("plate_with_hole", 0.0, 1.0), ("fibre", 0.5, 0.3)])
+def test_quadratic_nodes_lie_on_the_circle(name, centre, radius):
+    """The nodes between corners too, which makes the cells curved."""
+    mesh = read_mesh(FOLDER / f"{name}.msh")
+    distance = np.hypot(*(mesh.points - centre).T)
+    on_circle = np.abs(distance - radius) < 1e-12
+    assert on_circle.sum() == (41 if name == "plate_with_hole" else 64)
+    middle = np.setdiff1d(mesh.cells[:, 3:], mesh.corners)
+    assert on_circle[middle].sum() == on_circle.sum() // 2
+
+
+def test_script_makes_the_same_meshes(tmp_path):
+    pytest.importorskip("gmsh", exc_type=ImportError)
+    subprocess.run(
+        [sys.executable, ROOT / "scripts" / "make_meshes.py", tmp_path], check=True, capture_output=True
+    )
+    for name in MESHES:
+        shipped, made = (read_mesh(folder / f"{name}.msh") for folder in (FOLDER, tmp_path))
+        assert np.array_equal(shipped.cells, made.cells)
+        np.testing.assert_allclose(shipped.points, made.points, atol=1e-12)
+        assert set(shipped.facet_groups) == set(made.facet_groups)
