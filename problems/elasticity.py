@@ -8,12 +8,10 @@ from sciml import Dirichlet, MeshFile, Neumann, PointValue, Problem, dx, paramet
 class _PlaneElasticity(Problem):
     """Energy ½ λ (tr ε)² + μ ε:ε with ε = sym ∇u and plane stress or plane strain."""
 
-    fields = {"displacement": vector}  # noqa: RUF012
+    fields = {"displacement": vector}
     young_modulus = parameter(1.0, above=0, unit="MPa", doc="Young's modulus")
     poisson_ratio = parameter(0.3, at_least=0.0, below=0.5, doc="Poisson's ratio")
-    state = parameter(
-        "plane_stress", choices=("plane_stress", "plane_strain"), doc="thin sheet or thick body"
-    )
+    state = parameter("plane_stress", choices=("plane_stress", "plane_strain"), doc="thin sheet or thick body")
     load = 0.0
 
     def shear_modulus(self):
@@ -121,9 +119,9 @@ class PlateWithHole(_PlaneElasticity):
 
     Notes
     -----
-    Good values: The defaults. The cells of the shipped mesh are quadratic, so that the shape of the hole costs
-    little accuracy: with elements of degree 2, on it and its refinements, the stress at the top of the hole is
-    right within 0.2 %.
+    Good values: The defaults. The cells of the shipped mesh are quadratic, so that the shape of
+    the hole costs little accuracy: with elements of degree 2, on it and its refinements, the stress at the
+    top of the hole is right within 0.2 %.
 
     When it breaks: Straight cells on the hole limit the displacement to second order. Refined meshes keep the
     shape of the shipped cells, which bounds the relative error from below at about 3e-8.

@@ -39,7 +39,7 @@ class Block(Problem):
     Source: Ogden (1984), Non-Linear Elastic Deformations, for compressible neo-Hookean energies.
     """
 
-    fields = {"displacement": vector}  # noqa: RUF012
+    fields = {"displacement": vector}
     dim = parameter(2, choices=(2, 3), doc="number of space dimensions")
     shear_modulus = parameter(1.0, above=0, unit="MPa", doc="μ")
     first_lame = parameter(1.5, between=(0.0, 10.0), unit="MPa", doc="λ")

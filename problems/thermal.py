@@ -37,7 +37,7 @@ class FibreComposite(Problem):
     """
 
     domain = MeshFile("../data/meshes/fibre.msh", dim=2)
-    fields = {"temperature": scalar}  # noqa: RUF012
+    fields = {"temperature": scalar}
     matrix = parameter(1.0, between=(0.01, 100.0), log=True, unit="W/(m K)", doc="conductivity of the matrix")
     fibre = parameter(10.0, between=(0.01, 100.0), log=True, unit="W/(m K)", doc="conductivity of the fibre")
     conductivity = coefficient({"matrix": matrix, "fibre": fibre})
@@ -88,13 +88,11 @@ class ConvectivePlate(Problem):
     """
 
     domain = Box((0.0, 0.0), (0.6, 1.0))
-    fields = {"temperature": scalar}  # noqa: RUF012
+    fields = {"temperature": scalar}
     hot = parameter(100.0, unit="°C", doc="temperature of the bottom")
     ambient = parameter(0.0, unit="°C", doc="temperature of the surroundings")
     conductivity = parameter(52.0, between=(1.0, 500.0), log=True, unit="W/(m K)", doc="of the plate")
-    exchange = parameter(
-        750.0, between=(1.0, 2000.0), log=True, unit="W/(m² K)", doc="coefficient of convection"
-    )
+    exchange = parameter(750.0, between=(1.0, 2000.0), log=True, unit="W/(m² K)", doc="coefficient of convection")
 
     def energy(self, u):
         return 0.5 * self.conductivity * inner(grad(u), grad(u))

@@ -63,9 +63,7 @@ def l_shape(cells: int = 4) -> None:
     o, *p = [geo.addPoint(x, y, 0) for x, y in corners]
     spokes = [geo.addLine(o, p[k]) for k in (0, 2, 4, 6)]
     rim = [geo.addLine(a, b) for a, b in pairwise(p)]
-    squares = [
-        transfinite([spokes[k], rim[2 * k], rim[2 * k + 1], -spokes[k + 1]], [cells] * 4) for k in range(3)
-    ]
+    squares = [transfinite([spokes[k], rim[2 * k], rim[2 * k + 1], -spokes[k + 1]], [cells] * 4) for k in range(3)]
     geo.synchronize()
     group(1, [spokes[0], spokes[3]], "corner")
     group(1, rim, "outer")

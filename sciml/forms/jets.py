@@ -40,9 +40,11 @@ def reverse_jet(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tenso
     dict from Derivative to (n,) tensors
         Differentiable with respect to the function's parameters.
     """
-    if not x.requires_grad:
-        x = x.detach().requires_grad_(True)
-    return jet_of_output(function(x), x, keys)
+    # Derivatives are wanted even where the caller switched gradients off.
+    with torch.enable_grad():
+        if not x.requires_grad:
+            x = x.detach().requires_grad_(True)
+        return jet_of_output(function(x), x, keys)
 
 
 def jet_of_output(y: torch.Tensor, x: torch.Tensor, keys: Iterable[Derivative]) -> Jet:

@@ -180,8 +180,11 @@ class NetworkField(Field):
     def jet(self, rule: Rule, keys: Sequence[Derivative]) -> dict[Derivative, torch.Tensor]:
         from sciml.forms import reverse_jet
 
-        parts = [reverse_jet(self.module, x, keys) for x in self._batches(rule.points)]
-        return {key: torch.cat([part[key].detach() for part in parts]).cpu().double() for key in keys}
+        parts = [
+            {key: value.detach().cpu().double() for key, value in reverse_jet(self.module, x, keys).items()}
+            for x in self._batches(rule.points)
+        ]
+        return {key: torch.cat([part[key] for part in parts]) for key in keys}
 
     def store(self, group: h5py.Group) -> None:
         import json

@@ -71,5 +71,6 @@ def _integrand(problem: Problem, field: Field, expression: Any, rule: Rule) -> n
     operator = pointwise(problem, expression)
     x = torch.tensor(rule.points, dtype=torch.float64)
     normal = None if rule.normals is None else torch.tensor(rule.normals, dtype=torch.float64)
+    jet = field.jet(rule, operator.keys)
     with torch.no_grad():
-        return operator(x, field.jet(rule, operator.keys), normal=normal).numpy()
+        return operator(x, jet, normal=normal).numpy()

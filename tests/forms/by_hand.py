@@ -26,9 +26,7 @@ def network(inputs: int, outputs: int = 1, seed: int = 0, size: float = 1.0) -> 
     for n, m in [(inputs, 16), (16, 16), (16, outputs)]:
         layer = torch.nn.Linear(n, m, dtype=torch.float64)
         with torch.no_grad():
-            layer.weight.copy_(
-                size * torch.randn(m, n, generator=generator, dtype=torch.float64) / np.sqrt(n)
-            )
+            layer.weight.copy_(size * torch.randn(m, n, generator=generator, dtype=torch.float64) / np.sqrt(n))
             layer.bias.copy_(size * torch.randn(m, generator=generator, dtype=torch.float64))
         layers += [layer, torch.nn.Tanh()]
     return torch.nn.Sequential(*layers[:-1])

@@ -75,9 +75,7 @@ def kirsch(points: np.ndarray, tension: float) -> np.ndarray:
 
 
 def hole(state: str, nu: float):
-    return load_problem(
-        "elasticity/plate_with_hole", state=state, poisson_ratio=nu, young_modulus=7.0, tension=2.0
-    )
+    return load_problem("elasticity/plate_with_hole", state=state, poisson_ratio=nu, young_modulus=7.0, tension=2.0)
 
 
 def exact_flux(problem, points: np.ndarray) -> Tensor:

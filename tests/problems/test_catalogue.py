@@ -24,7 +24,7 @@ torch.set_num_threads(1)
 BOUND = 1e-12
 N_POINTS = 200
 CURVED = {"elasticity/plate_with_hole": 3e-5}
-"""Quadratic cells follow a circle, and its normals, only approximately; the test of Kirsch's solution is exact."""
+"""Quadratic cells follow a circle and its normals only approximately; the test of Kirsch's solution is exact."""
 CATALOGUE = problem_classes()
 PROMISED = {
     "poisson/sine",
@@ -83,9 +83,12 @@ def test_docstring(name):
     """A title, the equation, the parameters, and the three labelled notes."""
     text = inspect.getdoc(CATALOGUE[name]) or ""
     lines = [line.strip() for line in text.splitlines()]
-    assert lines[0].endswith(".") and lines[1] == "" and len(lines[0]) <= 90
+    assert lines[0].endswith(".")
+    assert lines[1] == ""
+    assert len(lines[0]) <= 90
     equation = text.split("::", 1)[1].split("\n\n")[1]
-    assert "=" in equation and all(line.startswith("    ") for line in equation.splitlines())
+    assert "=" in equation
+    assert all(line.startswith("    ") for line in equation.splitlines())
     for label in ("Good values:", "When it breaks:", "Source:"):
         assert sum(line.startswith(label) for line in lines) == 1, label
     documented = set()

@@ -72,9 +72,7 @@ def test_quadratic_nodes_lie_on_the_circle(name, centre, radius):
 
 def test_script_makes_the_same_meshes(tmp_path):
     pytest.importorskip("gmsh", exc_type=ImportError)
-    subprocess.run(
-        [sys.executable, ROOT / "scripts" / "make_meshes.py", tmp_path], check=True, capture_output=True
-    )
+    subprocess.run([sys.executable, ROOT / "scripts" / "make_meshes.py", tmp_path], check=True, capture_output=True)
     for name in MESHES:
         shipped, made = (read_mesh(folder / f"{name}.msh") for folder in (FOLDER, tmp_path))
         assert np.array_equal(shipped.cells, made.cells)

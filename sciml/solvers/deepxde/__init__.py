@@ -30,11 +30,11 @@ class DeepxdeOptions(SolverOptions):
     width: int = Field(40, ge=1, description="neurons per hidden layer")
     depth: int = Field(3, ge=1, description="hidden layers")
     activation: Literal["tanh", "sin", "silu", "sigmoid"] = Field("tanh", description="activation function")
-    adam: int = Field(1000, ge=0, description="Adam iterations")
+    adam: int = Field(500, ge=0, description="Adam iterations")
     learning_rate: float = Field(2e-3, gt=0, description="of Adam")
-    lbfgs: int = Field(4000, ge=0, description="L-BFGS iterations after Adam")
-    points: int = Field(1500, ge=1, description="collocation points in the domain")
-    boundary_points: int = Field(300, ge=1, description="points on the boundary")
+    lbfgs: int = Field(2000, ge=0, description="L-BFGS iterations after Adam")
+    points: int = Field(1000, ge=1, description="collocation points in the domain")
+    boundary_points: int = Field(240, ge=1, description="points on the boundary")
     conditions: Literal["auto", "hard", "soft"] = Field(
         "auto", description="Dirichlet conditions built in (boxes), as loss terms, or built in where possible"
     )
