@@ -39,9 +39,9 @@ class TwoPeaks(Problem):
     """
 
     domain = Box((-1.0, -1.0), (1.0, 1.0))
-    sharpness = parameter(1000.0, between=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
-    first = parameter((0.5, 0.5), between=(-0.9, 0.9), unit="length", doc="place of one peak")
-    second = parameter((-0.5, -0.5), between=(-0.9, 0.9), unit="length", doc="place of the other peak")
+    sharpness = parameter(1000.0, above=0, draw=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
+    first = parameter((0.5, 0.5), draw=(-0.9, 0.9), unit="length", doc="place of one peak")
+    second = parameter((-0.5, -0.5), draw=(-0.9, 0.9), unit="length", doc="place of the other peak")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):

@@ -130,7 +130,7 @@ class PlateWithHole(_PlaneElasticity):
     """
 
     domain = MeshFile("../data/meshes/plate_with_hole.msh", dim=2)
-    tension = parameter(1.0, between=(0.1, 10.0), unit="MPa", doc="stress far away")
+    tension = parameter(1.0, above=0, draw=(0.1, 10.0), unit="MPa", doc="stress far away")
     conditions = (
         Dirichlet(0.0, on="left", component=0),
         Dirichlet(0.0, on="bottom", component=1),

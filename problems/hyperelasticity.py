@@ -42,8 +42,8 @@ class Block(Problem):
     fields = {"displacement": vector}
     dim = parameter(2, choices=(2, 3), doc="number of space dimensions")
     shear_modulus = parameter(1.0, above=0, unit="MPa", doc="μ")
-    first_lame = parameter(1.5, between=(0.0, 10.0), unit="MPa", doc="λ")
-    compression = parameter(0.2, between=(-0.3, 0.3), doc="displacement of the right plate towards the left")
+    first_lame = parameter(1.5, at_least=0, draw=(0.0, 10.0), unit="MPa", doc="λ")
+    compression = parameter(0.2, below=1, draw=(-0.3, 0.3), doc="displacement of the right plate towards the left")
     load = 0.0
 
     def domain(self):

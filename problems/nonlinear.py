@@ -40,7 +40,7 @@ class QuadraticDiffusion(Problem):
     """
 
     domain = Box((0.0, 0.0), (1.0, 1.0))
-    strength = parameter(1.0, between=(0.0, 10.0), doc="weight of the nonlinear term")
+    strength = parameter(1.0, at_least=0, draw=(0.0, 10.0), doc="weight of the nonlinear term")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):
@@ -117,8 +117,8 @@ class PLaplace(Problem):
     """
 
     domain = Box((0.0, 0.0), (1.0, 1.0))
-    exponent = parameter(3.0, between=(1.5, 4.0), doc="p, the power of the gradient in the energy")
-    epsilon = parameter(0.1, between=(1e-3, 1.0), log=True, doc="ε, the regularisation")
+    exponent = parameter(3.0, above=1, draw=(1.5, 4.0), doc="p, the power of the gradient in the energy")
+    epsilon = parameter(0.1, above=0, draw=(1e-3, 1.0), log=True, doc="ε, the regularisation")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):
@@ -234,7 +234,7 @@ class TenDimensional(Problem):
     """
 
     domain = Box((-1.0,) * 10, (1.0,) * 10)
-    sharpness = parameter(10.0, between=(0.1, 10.0), log=True, unit="1/length²", doc="inverse squared width")
+    sharpness = parameter(10.0, above=0, draw=(0.1, 10.0), log=True, unit="1/length²", doc="inverse squared width")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):

@@ -49,7 +49,7 @@ class Sine(Problem):
     """
 
     dim = parameter(2, choices=(1, 2, 3), doc="number of space dimensions")
-    frequency = parameter(1, integer=True, between=(1, 16), doc="half waves along each axis")
+    frequency = parameter(1, integer=True, at_least=1, draw=(1, 16), doc="half waves along each axis")
     conditions = (Dirichlet(0.0, on="boundary"),)
 
     def domain(self):
@@ -102,8 +102,8 @@ class Peak(Problem):
     """
 
     domain = Box((-1.0, -1.0), (1.0, 1.0))
-    sharpness = parameter(1000.0, between=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
-    centre = parameter((0.5, 0.5), between=(-0.9, 0.9), unit="length", doc="place of the peak")
+    sharpness = parameter(1000.0, above=0, draw=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
+    centre = parameter((0.5, 0.5), draw=(-0.9, 0.9), unit="length", doc="place of the peak")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):
@@ -145,9 +145,9 @@ class TwoPeaks(Problem):
     """
 
     domain = Box((-1.0, -1.0), (1.0, 1.0))
-    sharpness = parameter(1000.0, between=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
-    first = parameter((0.5, 0.5), between=(-0.9, 0.9), unit="length", doc="place of one peak")
-    second = parameter((-0.5, -0.5), between=(-0.9, 0.9), unit="length", doc="place of the other peak")
+    sharpness = parameter(1000.0, above=0, draw=(1.0, 1e4), log=True, unit="1/length²", doc="inverse squared width")
+    first = parameter((0.5, 0.5), draw=(-0.9, 0.9), unit="length", doc="place of one peak")
+    second = parameter((-0.5, -0.5), draw=(-0.9, 0.9), unit="length", doc="place of the other peak")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):
@@ -228,7 +228,7 @@ class TenDimensional(Problem):
     """
 
     domain = Box((-1.0,) * 10, (1.0,) * 10)
-    sharpness = parameter(10.0, between=(0.1, 10.0), log=True, unit="1/length²", doc="inverse squared width")
+    sharpness = parameter(10.0, above=0, draw=(0.1, 10.0), log=True, unit="1/length²", doc="inverse squared width")
     conditions = (Dirichlet(on="boundary"),)
 
     def exact(self, x):
@@ -264,7 +264,7 @@ class MixedConditions(Problem):
     """
 
     domain = Box((0.0, 0.0), (1.0, 1.0))
-    exchange = parameter(2.0, between=(0.1, 100.0), log=True, unit="1/length", doc="Robin coefficient")
+    exchange = parameter(2.0, above=0, draw=(0.1, 100.0), log=True, unit="1/length", doc="Robin coefficient")
 
     def exact(self, x):
         return _wave(x)

@@ -16,8 +16,7 @@ class FibreComposite(Problem):
 
     By symmetry this is a cell of an endless square array of fibres, and the heat flow (equal to ∫ k |∇T|²) is
     the array's effective conductivity k_e. The temperature is continuous, its gradient jumps at the fibre. A
-    check that needs no reference: exchanging the two conductivities gives k_e' with k_e k_e' = matrix ·
-    fibre.
+    check that needs no reference: exchanging the conductivities gives k_e' with k_e k_e' = matrix · fibre.
 
     Parameters
     ----------
@@ -29,8 +28,7 @@ class FibreComposite(Problem):
     Good values: matrix 1 and fibre 10, for which k_e = 1.602 94.
 
     When it breaks: The flux is discontinuous, so there is no strong form: collocation is refused, the energy
-    and the weak form hold. Contrasts above 10⁴ are hard for iterative solvers without a multigrid that sees
-    them.
+    and the weak form hold. Large contrasts are hard for iterative solvers that do not see the materials.
 
     Source: Rayleigh (1892), Phil. Mag. 34, for the array; Keller (1964), J. Math. Phys. 5, for the exchange
     of phases. The figure was computed here with elements of degree 3.
@@ -38,8 +36,8 @@ class FibreComposite(Problem):
 
     domain = MeshFile("../data/meshes/fibre.msh", dim=2)
     fields = {"temperature": scalar}
-    matrix = parameter(1.0, between=(0.01, 100.0), log=True, unit="W/(m K)", doc="conductivity of the matrix")
-    fibre = parameter(10.0, between=(0.01, 100.0), log=True, unit="W/(m K)", doc="conductivity of the fibre")
+    matrix = parameter(1.0, above=0, draw=(0.01, 100.0), log=True, unit="W/(m K)", doc="conductivity of the matrix")
+    fibre = parameter(10.0, above=0, draw=(0.01, 100.0), log=True, unit="W/(m K)", doc="conductivity of the fibre")
     conductivity = coefficient({"matrix": matrix, "fibre": fibre})
     conditions = (Dirichlet(1.0, on="left"), Dirichlet(0.0, on="right"))
 
@@ -78,8 +76,8 @@ class ConvectivePlate(Problem):
 
     Notes
     -----
-    Good values: The defaults are the benchmark's. For them the temperature at (0.6, 0.2), which
-    it asks for, is 18.253 76 °C, and the heat flow 10 288 W per metre of thickness.
+    Good values: The defaults are the benchmark's. For them the temperature at (0.6, 0.2), which it asks for,
+    is 18.253 76 °C, and the heat flow 10 288 W per metre of thickness.
 
     When it breaks: The heat flow gains only two orders on uniform meshes, whatever the degree.
 
@@ -91,8 +89,8 @@ class ConvectivePlate(Problem):
     fields = {"temperature": scalar}
     hot = parameter(100.0, unit="°C", doc="temperature of the bottom")
     ambient = parameter(0.0, unit="°C", doc="temperature of the surroundings")
-    conductivity = parameter(52.0, between=(1.0, 500.0), log=True, unit="W/(m K)", doc="of the plate")
-    exchange = parameter(750.0, between=(1.0, 2000.0), log=True, unit="W/(m² K)", doc="coefficient of convection")
+    conductivity = parameter(52.0, above=0, draw=(1.0, 500.0), log=True, unit="W/(m K)", doc="of the plate")
+    exchange = parameter(750.0, above=0, draw=(1.0, 2000.0), log=True, unit="W/(m² K)", doc="coefficient of convection")
 
     def energy(self, u):
         return 0.5 * self.conductivity * inner(grad(u), grad(u))

@@ -137,7 +137,7 @@ def write(build: Callable[[], None], path: Path, *, order: int, version: float) 
         build()
         mesh.generate(2)
         gmsh.write(str(path))
-    print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+    sys.stdout.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
 
 
 def main(folder: Path = FOLDER) -> None:

@@ -43,9 +43,8 @@ def examine() -> dict[str, Any]:
     Returns
     -------
     dict
-        ``versions``, ``python``, ``compiler``, ``python_headers``, ``mpi``, ``devices``, ``threads``, ``solve`` (a small
-        problem against its exact solution), ``matmul_gflops`` (float64, one thread), ``problems`` found wrong, and
-        ``healthy``.
+        ``versions``, ``python``, ``compiler``, ``python_headers``, ``mpi``, ``devices``, ``threads``, ``solve`` (a
+        small problem against its exact solution), ``matmul_gflops`` (float64, one thread), what is ``wrong``, and ``healthy``.
     """
     findings: dict[str, Any] = {
         "python": platform.python_version(),

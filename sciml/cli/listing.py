@@ -71,7 +71,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
         + ([str(problem.declaration.mean)] if problem.declaration.mean else []),
         "quantities": sorted(problem.declaration.quantities),
         "analysis": analyse(problem).as_dict(),
-        "solvers": {name: reason for name, reason in _support(problem).items()},
+        "solvers": _support(problem),
     }
 
 

@@ -43,7 +43,9 @@ def read_request(folder: Path) -> Request:
         The folder holds no run, or a finished one.
     """
     if not (folder / _REQUEST).is_file():
-        raise OutputError(f"{folder} holds no run that could be resumed; start one with `sciml solve … --out {folder}`.")
+        raise OutputError(
+            f"{folder} holds no run that could be resumed; start one with `sciml solve … --out {folder}`."
+        )
     if (folder / _RECORD).is_file():
         raise OutputError(f"The run in {folder} is finished; there is nothing to resume.")
     try:
@@ -103,7 +105,9 @@ def run_request(
             write_json(folder / _RECORD, solution.record() | row.as_dict(problem))
     _print_rows(problem, [row], as_json)
     if folder is not None and not as_json:
-        console.print(f"Written to {folder}: solution.h5, record.json, figure.png" + _vtu_note(problem), highlight=False)
+        console.print(
+            f"Written to {folder}: solution.h5, record.json, figure.png" + _vtu_note(problem), highlight=False
+        )
 
 
 def _vtu_note(problem: Problem) -> str:

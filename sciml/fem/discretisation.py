@@ -110,9 +110,7 @@ class Discretisation:
         F(u; v) and its derivative.
     """
 
-    def __init__(
-        self, problem: Problem, data: MeshData, degree: int, comm: MPI.Intracomm = MPI.COMM_WORLD
-    ) -> None:
+    def __init__(self, problem: Problem, data: MeshData, degree: int, comm: MPI.Intracomm = MPI.COMM_WORLD) -> None:
         if not 1 <= degree <= 4:
             raise OptionError(
                 f"degree={degree}: the unknown's gradient needs a degree of at least 1, and 4 is the highest offered."
@@ -223,7 +221,9 @@ class Discretisation:
         points = self.space.tabulate_dof_coordinates()[:, : self.problem.dim]
         values = np.full((len(points), size), np.nan)
         for condition in self.problem.dirichlet:
-            nodes = fem.locate_dofs_topological(self.space, self.mesh.mesh.topology.dim - 1, self.mesh.facets(condition.on))
+            nodes = fem.locate_dofs_topological(
+                self.space, self.mesh.mesh.topology.dim - 1, self.mesh.facets(condition.on)
+            )
             for component in condition.components(size):
                 values[nodes, component] = condition_value(self.problem, condition, component).at(points[nodes])
         dofs = np.flatnonzero(~np.isnan(values))
@@ -241,4 +241,3 @@ class Discretisation:
         function = fem.Function(self.space, name=self.problem.field_name)
         function.x.array[:] = self.u.x.array
         return FEFunction(self.mesh, function)
-

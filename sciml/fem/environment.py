@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from sciml.errors import MissingPackageError
 
 __all__ = ["require"]
@@ -15,11 +17,13 @@ def require() -> None:
     MissingPackageError
         FEniCSx is not installed.
     """
-    try:
+    with contextlib.suppress(ImportError):  # a conda or system FEniCSx needs no help
         import dolfinx_solver  # noqa: F401  the wheel's libraries must be loaded before dolfinx
-    except ImportError:
-        pass  # a conda or system FEniCSx needs no help
     try:
+        import petsc4py
+
+        # PETSc would turn a polite SIGTERM into an abort, before anything can be saved.
+        petsc4py.init(["sciml", "-no_signal_handler"])
         import dolfinx.fem.petsc  # noqa: F401
     except ImportError as error:
         raise MissingPackageError(

@@ -91,7 +91,7 @@ class FEFunction:
         """Reference coordinates X of points in cells, and ∂X/∂x, by Newton's method (one step if affine)."""
         geometry = self.mesh.mesh.geometry
         dim = points.shape[1]
-        nodes = geometry.x[geometry.dofmap[cells]][:, :, :dim]
+        nodes = geometry.x[geometry.dofmaps[0][cells]][:, :, :dim]
         affine = self.mesh.data.is_straight
         reference = np.full((len(points), dim), 1.0 / (dim + 1))
         for _ in range(1 if affine else 25):

@@ -1,9 +1,12 @@
 """Solving on several meshes, and measuring the error from their differences.
 
 With u_h on a mesh and u_{h/2}, u_{h/4} on its uniform refinements, the differences d₁ = ‖u_{h/2} − u_h‖ and
-d₂ = ‖u_{h/4} − u_{h/2}‖ give the observed rate r = log₂(d₁/d₂) and, if errors fall like h^r, the errors
+d₂ = ‖u_{h/4} − u_{h/2}‖ give the observed rate r = log₂(d₁/d₂). If errors fall like h^r, that of the finest level is
 
-    ‖u − u_{h/4}‖ = d₂ / (2^r − 1),   ‖u − u_{h/2}‖ = d₂ 2^r / (2^r − 1),   ‖u − u_h‖ = d₂ 4^r / (2^r − 1).
+    d₂ / (2^r − 1)     in L2, where the errors of two levels point the same way, and
+    d₂ / (4^r − 1)^½   in H1, where the error of a level is orthogonal to all finer spaces (Galerkin, Pythagoras);
+
+the errors of the coarser levels are 2^r and 4^r times that.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -210,7 +214,7 @@ def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, floa
     expected : (float, float)
         Rates in L2 and H1 to assume where there are only two levels or the differences do not fall.
     """
-    differences = np.array([_difference(a, b) for a, b in zip(levels, levels[1:])])
+    differences = np.array([_difference(a, b) for a, b in pairwise(levels)])
     size = differences[-1, 2:]
     last = differences[-1, :2]
     if len(levels) == 3:
@@ -224,7 +228,8 @@ def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, floa
             method = "three levels; the differences do not fall, so the theoretical rate was assumed"
     else:
         observed, rates, method = np.array(expected), np.array(expected), "two levels, theoretical rate assumed"
-    errors = last / (2.0**rates - 1) * 2.0 ** (rates * (len(levels) - 1 - wanted))
+    finest = last / np.array([2.0 ** rates[0] - 1, np.sqrt(4.0 ** rates[1] - 1)])
+    errors = finest * 2.0 ** (rates * (len(levels) - 1 - wanted))
     relative = errors / np.where(size > 0, size, 1.0)
     shown = np.where(np.isfinite(observed), observed, rates)
     return Estimate(float(relative[0]), float(relative[1]), float(shown[0]), float(shown[1]), method)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Any
 
 import basix.ufl
 import numpy as np
@@ -62,7 +63,9 @@ class FEMesh:
         msh.topology.create_connectivity(fdim, fdim + 1)
         facets = mesh.exterior_facet_indices(msh.topology)
         msh.topology.create_connectivity(fdim, 0)
-        nodes = mesh.entities_to_geometry(msh, fdim, facets)
+        # Of the nodes of a curved facet its corners come first.
+        corners = self.data.boundary_facets.vertices.shape[1]
+        nodes = mesh.entities_to_geometry(msh, fdim, facets)[:, :corners]
         vertices = np.asarray(msh.geometry.input_global_indices)[nodes]
         found = match_rows(self.data.boundary_facets.vertices, vertices)
         return np.where(found >= 0, facets[found] if len(facets) else -1, -1)
@@ -93,12 +96,12 @@ class FEMesh:
         return np.sort(local[(local >= 0) & (local < owned)])
 
 
-def coordinate_element(data: MeshData):  # noqa: ANN201  basix has no public type to name
+def coordinate_element(data: MeshData) -> Any:
     """The vector element of the mesh's geometry."""
     return basix.ufl.element("Lagrange", data.cell_type, data.degree, shape=(data.dim,))
 
 
-def _create(data: MeshData, element, comm: MPI.Intracomm) -> mesh.Mesh:  # noqa: ANN001
+def _create(data: MeshData, element: Any, comm: MPI.Intracomm) -> mesh.Mesh:
     cell = mesh.to_type(data.cell_type)
     permutation = cpp.io.perm_vtk(cell, data.cells.shape[1])
     # Each rank hands in a contiguous share, so that global input numbers are those of `data`.

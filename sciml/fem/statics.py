@@ -15,7 +15,7 @@ from sciml.errors import DivergenceError
 from sciml.fem.algebra import LinearChoice, LinearSolver, choose_linear_solver, in_words, rigid_body_modes
 from sciml.fem.compiling import compile_form
 from sciml.fem.discretisation import Discretisation
-from sciml.forms import Analysis
+from sciml.forms import Analysis, number
 
 __all__ = ["StaticReport", "solve_static"]
 
@@ -204,17 +204,52 @@ def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_step
         _harmonic_lift(system)
     for step in range(1, load_steps + 1):
         disc.set_load_factor(step / load_steps)
-        disc.impose(step / load_steps)
+        if load_steps > 1:
+            linear += _predict(system, step / load_steps)
+        else:
+            disc.impose()
         iterations, inner, residual = _newton(system, tolerance, max_iterations, report, step, load_steps)
         newton, linear = newton + iterations, linear + inner
     start = "harmonic lift of the Dirichlet data" if load_steps == 1 else f"zero, {load_steps} load steps"
     return StaticReport(newton, linear, residual, str(system.choice), start)
 
 
+def _predict(system: _System, factor: float) -> int:
+    """Move to the next load level along the tangent, so that the interior follows the boundary."""
+    disc = system.disc
+    dofs, values = disc.dirichlet
+    increment = system.vector.duplicate()
+    increment.set(0.0)
+    owned = dofs < system._n_owned
+    increment.array[dofs[owned]] = factor * values[owned] - disc.u.x.array[dofs[owned]]
+    system.matrix.zeroEntries()
+    fem.petsc.assemble_matrix(system.matrix, disc.jacobian)
+    system.matrix.assemble()
+    right = system.matrix * increment
+    system.residual(system.vector)
+    right.axpy(1.0, system.vector)
+    right.scale(-1.0)
+    right.array[system.constrained] = 0.0
+    system.matrix.zeroRowsColumnsLocal(system.constrained, 1.0)
+    solver = LinearSolver(system.choice, disc.comm, petsc_options=system.petsc_options)
+    step = right.duplicate()
+    iterations = solver.solve(system.matrix, right, step)
+    solver.destroy()
+    step.axpy(1.0, increment)
+    step.axpy(1.0, system.state())
+    system.load(step)
+    return iterations
+
+
 def _newton(
     system: _System, tolerance: float, max_iterations: int, report: Report, step: int, load_steps: int
 ) -> tuple[int, int, float]:
     scale = system.magnitude()
+    if not np.isfinite(scale):
+        raise DivergenceError(
+            f"The law is not finite where Newton's method starts{f' load step {step}' if load_steps > 1 else ''}; "
+            f"try -o load_steps={max(10, 2 * load_steps)} or a milder parameter value."
+        )
     snes = PETSc.SNES().create(system.disc.comm)
     snes.setFunction(lambda _, x, f: (system.load(x), system.residual(f)), system.vector)
     snes.setJacobian(lambda _, x, j, p: (system.load(x), system.jacobian(j)), system.matrix)
@@ -279,4 +314,4 @@ def _shift_mean(disc: Discretisation) -> None:
     mean = problem.declaration.mean
     volume = disc.functional(1 * problem.dx)
     present = disc.functional(problem.declaration.u * problem.dx) / volume
-    disc.u.x.array[:] += (0.0 if mean is None else mean.value) - present
+    disc.u.x.array[:] += (0.0 if mean is None else float(number(problem, mean.value))) - present

@@ -11,6 +11,7 @@ from sciml.forms.pointwise import (
     condition_value,
     energy,
     exact_jet,
+    number,
     pointwise,
     strong_residual,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "exact_jet",
     "jet_of_output",
     "lower",
+    "number",
     "pointwise",
     "reverse_jet",
     "strong_form",

@@ -312,7 +312,9 @@ def _flat(expression: Any) -> list[Any]:
     return [expression[index] if index else expression for index in indices]
 
 
-def random_states(problem: Problem, n: int, keys: Any, seed: int = 0) -> tuple[torch.Tensor, dict[Derivative, torch.Tensor]]:
+def random_states(
+    problem: Problem, n: int, keys: Any, seed: int = 0
+) -> tuple[torch.Tensor, dict[Derivative, torch.Tensor]]:
     """Random points of the domain with random jets: values and derivatives of mixed size and sign."""
     generator = np.random.default_rng(seed)
     x = torch.tensor(problem.domain.sample(n, generator), dtype=torch.float64)
@@ -410,7 +412,9 @@ def _free_modes(problem: Problem, analysis: Analysis) -> list[str]:
     rows, scale = [], np.abs(matrices).max() or 1.0
     generator = np.random.default_rng(0)
     points = problem.domain.sample(len(matrices), generator)
-    strains = [np.concatenate([np.tile(g.ravel(), (len(points), 1)), m(points)], axis=1) for m, g in zip(modes, gradients)]
+    strains = [
+        np.concatenate([np.tile(g.ravel(), (len(points), 1)), m(points)], axis=1) for m, g in zip(modes, gradients)
+    ]
     rows.append(np.stack([np.einsum("nij,nj->ni", matrices, s).ravel() / scale for s in strains], axis=1))
     for piece in problem.boundary_pieces:
         samples, _ = piece.part.sample(16, generator)

@@ -123,7 +123,7 @@ def _split_energy(energy: Any, u: Any) -> tuple[Any, Any]:
 
 def discontinuous_coefficients(problem: Problem) -> list[str]:
     """Names of coefficients in the flux that have no derivative."""
-    providers = {s: c for s, c in problem.coefficient_fields.values()}
+    providers = dict(problem.coefficient_fields.values())
     found = {
         providers[node].name
         for node in nodes(lower(balance(problem).flux))

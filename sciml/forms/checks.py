@@ -12,8 +12,8 @@ from sciml.errors import ConditionError, ScimlWarning
 from sciml.forms.analyse import Analysis, analyse, random_states
 from sciml.forms.balance import balance
 from sciml.forms.lowering import depends_on
-from sciml.forms.pointwise import condition_value, pointwise
-from sciml.problem import Dirichlet, Neumann, Problem
+from sciml.forms.pointwise import condition_value, number, pointwise
+from sciml.problem import Dirichlet, Neumann, PointValue, Problem
 
 __all__ = ["ContradictionWarning", "check_problem"]
 
@@ -55,6 +55,7 @@ def check_problem(problem: Problem) -> Analysis:
     _check_data(problem)
     _check_law_is_finite(problem, analysis)
     _check_determined(problem, analysis)
+    _check_points(problem)
     _warn_of_contradictions(problem)
     return analysis
 
@@ -64,7 +65,7 @@ def _check_data(problem: Problem) -> None:
     for piece in problem.boundary_pieces:
         points, normals = piece.part.sample(32, generator)
         for component, condition in enumerate(piece.conditions):
-            if condition is None or problem.declaration.weak is not None and condition.value is None:
+            if condition is None or (problem.declaration.weak is not None and condition.value is None):
                 continue
             if _depends_on_u(problem, condition.value):
                 continue
@@ -131,6 +132,15 @@ def _check_balance(problem: Problem) -> None:
         )
 
 
+def _check_points(problem: Problem) -> None:
+    """Points of quantities of interest must lie in the domain."""
+    for name, quantity in problem.declaration.quantities.items():
+        if isinstance(quantity, PointValue):
+            point = number(problem, quantity.at)
+            if not problem.domain.contains(point[None, :])[0]:
+                raise ConditionError(f"Quantity {name!r} asks for the point {point.tolist()}, outside of the domain.")
+
+
 def _warn_of_contradictions(problem: Problem) -> None:
     conditions = [c for c in problem.dirichlet if problem.declaration.weak is None or c.value is not None]
     for i, first in enumerate(conditions):
@@ -149,7 +159,7 @@ def _compare(problem: Problem, first: Dirichlet, second: Dirichlet) -> None:
         worst = int(np.argmax(gap))
         if gap[worst] > _CORNER_TOLERANCE * (1 + np.abs(a).max()):
             warnings.warn(
-                f"{first} and {second} contradict each other at {np.round(shared[worst], 6).tolist()} ({a[worst]:g} and "
+                f"{first} and {second} contradict each other at {shared[worst].tolist()} ({a[worst]:g} and "
                 f"{b[worst]:g}); the one declared last holds there.",
                 ContradictionWarning,
                 stacklevel=4,

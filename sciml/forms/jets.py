@@ -196,14 +196,14 @@ def push(layer: torch.nn.Module, series: TaylorSeries) -> TaylorSeries:
 
 
 def tanh_derivatives(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """tanh a and its first two derivatives."""
+    """Tanh a and its first two derivatives."""
     f = torch.tanh(a)
     df = 1 - f * f
     return f, df, -2 * f * df
 
 
 def sin_derivatives(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """sin a and its first two derivatives."""
+    """Sin a and its first two derivatives."""
     f = torch.sin(a)
     return f, torch.cos(a), -f
 
@@ -216,7 +216,7 @@ def sigmoid_derivatives(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, to
 
 
 def silu_derivatives(a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """a σ(a) and its first two derivatives."""
+    """A σ(a) and its first two derivatives."""
     s, ds, dds = sigmoid_derivatives(a)
     return a * s, s + a * ds, 2 * ds + a * dds
 

@@ -22,6 +22,7 @@ __all__ = [
     "condition_value",
     "energy",
     "exact_jet",
+    "number",
     "pointwise",
     "strong_residual",
 ]
@@ -133,6 +134,11 @@ def pointwise(problem: Problem, expression: Any) -> PointwiseOperator:
     return PointwiseOperator(problem, Program(expression, problem.declaration.u))
 
 
+def number(problem: Problem, expression: Any) -> np.ndarray:
+    """The value of an expression in the problem's parameters alone."""
+    return pointwise(problem, ufl.as_ufl(expression)).at(problem.domain.lower[None, :])[0]
+
+
 def _cached(problem: Problem, key: Any, expression: Any) -> PointwiseOperator:
     program = problem.derived(("program", key), lambda: Program(expression(), problem.declaration.u))
     return PointwiseOperator(problem, program)
@@ -221,5 +227,3 @@ def exact_jet(problem: Problem, keys: Iterable[Derivative]) -> dict[Derivative, 
         return out
 
     return {key: _cached(problem, ("exact", key), lambda key=key: expression(key)) for key in keys}
-
-

@@ -44,7 +44,7 @@ def weak_form(problem: Problem) -> WeakForm:
 
 def _weak_form(problem: Problem) -> WeakForm:
     declared = problem.declaration
-    u, v = declared.u, declared.v
+    u = declared.u
     factor = ufl.Constant(problem.abstract_mesh)
     form = _volume_terms(problem, factor)
     for condition in declared.conditions:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -60,7 +61,7 @@ class MLP(torch.nn.Module):
         self.activation = activation
         self.widths = [list(w) for w in widths] if not isinstance(widths[0], int) else [list(widths)]  # type: ignore[arg-type]
         self.branches = torch.nn.ModuleList(
-            torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype, device=device) for a, b in zip(w, w[1:]))
+            torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype, device=device) for a, b in pairwise(w))
             for w in self.widths
         )
         if torch.device(device).type != "meta":

@@ -126,7 +126,9 @@ class RegionCoefficient(Coefficient):
             )
         return out
 
-    def evaluate(self, points, derivative, domain, values):  # type: ignore[override]
+    def evaluate(
+        self, points: np.ndarray, derivative: tuple[int, ...], domain: Domain, values: Mapping[str, Any]
+    ) -> np.ndarray:
         self._refuse(derivative)
         cells = domain.locate(points)
         return self.per_cell(domain.n_cells, domain.region_groups, values)[cells]
@@ -144,7 +146,9 @@ class PointCoefficient(Coefficient):
         self.function, self.gradient, self.shape = function, gradient, shape
         self.smooth = gradient is not None
 
-    def evaluate(self, points, derivative, domain, values):  # type: ignore[override]
+    def evaluate(
+        self, points: np.ndarray, derivative: tuple[int, ...], domain: Domain, values: Mapping[str, Any]
+    ) -> np.ndarray:
         if len(derivative) == 1 and self.gradient is not None:
             return self._checked(self.gradient, points, (*self.shape, points.shape[1]))[..., derivative[0]]
         self._refuse(derivative)
@@ -181,7 +185,9 @@ class GridCoefficient(Coefficient):
         if self.smooth:
             self._splines: dict[tuple[int, ...], Any] = {}
 
-    def evaluate(self, points, derivative, domain, values):  # type: ignore[override]
+    def evaluate(
+        self, points: np.ndarray, derivative: tuple[int, ...], domain: Domain, values: Mapping[str, Any]
+    ) -> np.ndarray:
         inside = np.clip(points, [axis[0] for axis in self.axes], [axis[-1] for axis in self.axes])
         if self.order == 1:
             self._refuse(derivative)

@@ -136,10 +136,14 @@ class Mean:
     >>> Mean(0.0)
     """
 
-    value: float = 0.0
+    value: Any = 0.0
 
     def __str__(self) -> str:
-        return f"mean value {self.value:g}"
+        return f"mean value {self.value}"
+
+    def resolved(self) -> Mean:
+        """The same with its value as UFL, a number or a parameter."""
+        return Mean(as_expression(self.value, (), "The mean value"))
 
 
 def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:

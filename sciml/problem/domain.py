@@ -95,9 +95,7 @@ class Domain(ABC):
         """Draw `n` points uniformly on boundary elements: points and outward normals, ``(n, dim)`` each."""
 
     @abstractmethod
-    def element_quadrature(
-        self, elements: np.ndarray, n_target: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def element_quadrature(self, elements: np.ndarray, n_target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A rule of about `n_target` points on boundary elements: points, outward normals, weights."""
 
     @abstractmethod
@@ -133,7 +131,7 @@ class Domain(ABC):
         return name
 
     def part(self, on: str | Iterable[str]) -> Part:
-        """The boundary part(s) named `on`."""
+        """Select the boundary part(s) named `on`."""
         return Part(self, self.elements(on))
 
     def pieces(self, selections: Sequence[np.ndarray]) -> list[tuple[Part, np.ndarray]]:
@@ -251,7 +249,9 @@ class Box(Domain):
     def element_measures(self) -> np.ndarray:
         return np.repeat(self.volume / self.extent, 2)
 
-    def sample_elements(self, elements, n, generator):  # type: ignore[override]
+    def sample_elements(
+        self, elements: np.ndarray, n: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         weights = self.element_measures()[elements]
         side = generator.choice(elements, size=n, p=weights / weights.sum())
         points = self.sample(n, generator)
@@ -264,7 +264,7 @@ class Box(Domain):
         normals[np.arange(len(sides)), sides // 2] = 2.0 * (sides % 2) - 1.0
         return normals
 
-    def element_quadrature(self, elements, n_target):  # type: ignore[override]
+    def element_quadrature(self, elements: np.ndarray, n_target: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         pieces = [self._side_quadrature(int(side), n_target / len(elements)) for side in elements]
         points, weights = (np.concatenate(arrays) for arrays in zip(*pieces))
         sides = np.repeat(elements, [len(w) for _, w in pieces])

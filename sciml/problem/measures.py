@@ -28,6 +28,8 @@ def part_id(name: str) -> int:
 
 def part_name(number: int) -> str:
     """The name behind an id that :func:`part_id` gave out."""
+    if number not in _NAMES:
+        raise DeclarationError(f"A measure is restricted to part {number}; parts go by name, as in ds('left').")
     return _NAMES[number]
 
 

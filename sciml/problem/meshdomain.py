@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,12 @@ class MeshDomain(Domain):
     def element_measures(self) -> np.ndarray:
         return self.data.facet_measures
 
-    def sample_elements(self, elements, n, generator):  # type: ignore[override]
+    def sample_elements(
+        self, elements: np.ndarray, n: int, generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         return self.data.sample_facets(elements, n, generator)
 
-    def element_quadrature(self, elements, n_target):  # type: ignore[override]
+    def element_quadrature(self, elements: np.ndarray, n_target: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         per_facet = max(1.0, n_target / max(len(elements), 1))
         degree = int(np.clip(2 * np.ceil(per_facet ** (1 / max(self.dim - 1, 1))) - 1, 3, 9))
         return self.data.facet_quadrature(elements, degree)
@@ -119,6 +121,12 @@ class MeshDomain(Domain):
                 "`cells` is for boxes; a mesh file has its own cells, which `refine` divides (refine=1 halves them)."
             )
         return self.data
+
+
+@lru_cache(maxsize=8)
+def _read_once(path: Path, modified: int, dim: int | None) -> MeshData:
+    """The mesh of a file; `modified` makes a changed file be read again."""
+    return read_mesh(path, dim=dim)
 
 
 class MeshFile(MeshDomain):
@@ -147,16 +155,25 @@ class MeshFile(MeshDomain):
         super().__init__(None)  # type: ignore[arg-type]
         self.path = Path(path)
         self._dim = dim
-        self.folder: Path | None = None
+        self._folder: Path | None = None
+
+    def beside(self, folder: Path | None) -> MeshFile:
+        """The same file, looked for in this folder first."""
+        if folder is None:
+            return self
+        other = MeshFile(self.path, dim=self._dim)
+        other._folder = folder
+        return other
 
     def __repr__(self) -> str:
         return f"MeshFile({str(self.path)!r})"
 
     def _load(self) -> MeshData:
-        folders = [folder for folder in (self.folder, Path.cwd()) if folder is not None]
+        folders = [folder for folder in (self._folder, Path.cwd()) if folder is not None]
         for folder in folders:
-            if (folder / self.path).is_file():
-                return read_mesh(folder / self.path, dim=self._dim)
+            file = folder / self.path
+            if file.is_file():
+                return _read_once(file.resolve(), file.stat().st_mtime_ns, self._dim)
         places = " and ".join(str(folder) for folder in dict.fromkeys(folders))
         raise MeshError(f"There is no mesh file {str(self.path)!r}; looked in {places}.")
 

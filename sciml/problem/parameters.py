@@ -36,12 +36,14 @@ class Parameter:
         log: bool,
         integer: bool,
         choices: tuple[Any, ...] | None,
+        drawn: tuple[float, float] | None,
     ) -> None:
         self.name = ""
         self.lower, self.upper = lower, upper
         self.open_lower, self.open_upper = open_lower, open_upper
         self.unit, self.doc, self.log = unit, doc, log
         self.integer, self.choices = integer, choices
+        self.drawn = drawn or ((lower, upper) if math.isfinite(lower) and math.isfinite(upper) else None)
         self.length = None if np.isscalar(default) or isinstance(default, str) else len(default)  # type: ignore[arg-type]
         self.default: Value = self.check(default)
 
@@ -51,9 +53,9 @@ class Parameter:
         return self.integer or self.choices is not None
 
     @property
-    def finite_range(self) -> bool:
-        """Whether both ends of the range are given, so that values can be drawn from it."""
-        return math.isfinite(self.lower) and math.isfinite(self.upper)
+    def drawable(self) -> bool:
+        """Whether there is a finite range to draw values from."""
+        return self.drawn is not None and self.choices is None
 
     @property
     def range_text(self) -> str:
@@ -104,15 +106,15 @@ class Parameter:
         return self.check([piece for piece in pieces if piece.strip()])
 
     def draw(self, generator: np.random.Generator) -> Value:
-        """Draw a value: uniform on the range, log-uniform where declared so, any of the choices."""
-        if self.choices is not None:
-            return self.choices[int(generator.integers(len(self.choices)))]
+        """Draw a value from the finite range: uniformly, or log-uniformly where declared so."""
+        assert self.drawn is not None
+        low, high = self.drawn
         if self.integer:
-            return int(generator.integers(int(self.lower), int(self.upper) + 1))
+            return int(generator.integers(math.ceil(low), math.floor(high) + 1))
         uniform = generator.random(None if self.length is None else self.length)
         if self.log:
-            return self.check(np.exp(np.log(self.lower) + uniform * np.log(self.upper / self.lower)))
-        return self.check(self.lower + uniform * (self.upper - self.lower))
+            return self.check(np.exp(np.log(low) + uniform * np.log(high / low)))
+        return self.check(low + uniform * (high - low))
 
     def _inside(self, array: np.ndarray) -> np.ndarray:
         low = array > self.lower if self.open_lower else array >= self.lower
@@ -133,6 +135,7 @@ def parameter(
     at_least: float | None = None,
     at_most: float | None = None,
     between: tuple[float, float] | None = None,
+    draw: tuple[float, float] | None = None,
     unit: str = "",
     doc: str = "",
     log: bool = False,
@@ -151,14 +154,16 @@ def parameter(
     at_least, at_most : float, optional
         Closed ends of the range.
     between : (float, float), optional
-        Both closed ends. A problem whose parameters have finite ranges is a family: members can be
-        drawn from it.
+        Both closed ends.
+    draw : (float, float), optional
+        The range that random members are drawn from, within the legal one; the legal range itself if that is
+        finite. A problem with such parameters is a family.
     unit : str
         Physical unit, for people ("MPa").
     doc : str
         One line on what it is.
     log : bool
-        Draw log-uniformly from the range (both ends positive).
+        Draw log-uniformly (both ends positive).
     integer : bool
         Only whole numbers; structural.
     choices : sequence, optional
@@ -180,8 +185,12 @@ def parameter(
     low, high = between if between is not None else (at_least, at_most)
     lower = max((v for v in (above, low) if v is not None), default=-math.inf)
     upper = min((v for v in (below, high) if v is not None), default=math.inf)
-    if lower > upper or (log and not lower > 0):
-        raise ParameterError(f"The range from {lower:g} to {upper:g} of a parameter is empty or not positive.")
+    start, end = draw or (lower, upper)
+    if lower > upper or start > end or start < lower or end > upper or (log and not start > 0):
+        raise ParameterError(
+            f"The range from {lower:g} to {upper:g} of a parameter (drawn from {start:g} to {end:g}) is empty, does "
+            f"not contain the draws, or is not positive for a logarithmic law."
+        )
     return Parameter(
         default,
         lower=lower,
@@ -193,6 +202,7 @@ def parameter(
         log=log,
         integer=integer,
         choices=None if choices is None else tuple(choices),
+        drawn=draw,
     )
 
 

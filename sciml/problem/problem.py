@@ -21,7 +21,7 @@ from sciml.problem.domain import Domain, Part
 from sciml.problem.measures import NamedMeasure
 from sciml.problem.meshdomain import MeshFile
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
-from sciml.problem.quantities import Quantity, as_quantity
+from sciml.problem.quantities import Quantity, as_quantity, check_parts
 from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol
 
 __all__ = ["BoundaryPiece", "Declaration", "Problem"]
@@ -133,7 +133,7 @@ class Problem:
     name: str = ""
     title: str = ""
     domain: Any = None
-    fields: Mapping[str, FieldKind] = {"u": scalar}  # noqa: RUF012
+    fields: Mapping[str, FieldKind] = {"u": scalar}
     flux: Any = None
     reaction: Any = None
     load: Any = None
@@ -154,6 +154,7 @@ class Problem:
     ) -> None:
         self._declared = _class_members(type(self), Parameter) | _as_parameters(parameters or {})
         self._coefficients = _class_members(type(self), Coefficient) | _named(coefficients or {})
+        _check_names([*self._declared, *self._coefficients])
         values = {}
         for key, value in given.items():
             if key in _DECLARABLE:
@@ -164,7 +165,9 @@ class Problem:
         self._shared: dict[Any, Any] = {}
         self._overridden = any(key in given for key in _DECLARABLE) or bool(parameters) or bool(coefficients)
         if not self.title:
-            self.title = (inspect.getdoc(type(self)) or "").split("\n")[0].rstrip(".") if type(self) is not Problem else ""
+            self.title = (
+                (inspect.getdoc(type(self)) or "").split("\n")[0].rstrip(".") if type(self) is not Problem else ""
+            )
         self._settle_domain()
 
     def __repr__(self) -> str:
@@ -276,18 +279,18 @@ class Problem:
         return other
 
     def draw(self, index: int, seed: int = 0) -> Problem:
-        """Member `index` of the family: every parameter with a finite range is drawn from it.
+        """Member `index` of the family: every parameter with a finite range (or its own `draw` range) is drawn from it.
 
         Raises
         ------
         UnsupportedError
             No parameter has a finite range, so there is nothing to draw from.
         """
-        ranged = {k: p for k, p in self._declared.items() if p.finite_range}
+        ranged = {k: p for k, p in self._declared.items() if p.drawable}
         if not ranged:
             raise UnsupportedError(
-                f"Problem {self.name or type(self).__name__!r} is not a family: no parameter has a finite range to draw "
-                f"from (declare one with between=(low, high))."
+                f"Problem {self.name or type(self).__name__!r} is not a family: no parameter has a finite range to "
+                f"draw from (declare one with draw=(low, high))."
             )
         values = {
             key: p.draw(np.random.default_rng([seed, index, zlib.crc32(key.encode())])) for key, p in ranged.items()
@@ -308,9 +311,11 @@ class Problem:
         if not isinstance(domain, Domain):
             given = "no domain" if domain is None else repr(domain)
             raise DeclarationError(f"A problem needs a domain (Box, MeshFile, DolfinxMesh); given was {given}.")
-        if isinstance(domain, MeshFile) and domain.folder is None:
-            domain.folder = _folder_of(type(self))
+        if isinstance(domain, MeshFile):
+            domain = domain.beside(_folder_of(type(self)))
         self.domain = domain
+        if isinstance(self.fields, FieldKind):
+            self.fields = {"u": self.fields}
         if len(self.fields) != 1 or not all(isinstance(kind, FieldKind) for kind in self.fields.values()):
             raise DeclarationError(
                 f"`fields` was given {self.fields!r}; it takes one field, as in {{'displacement': vector}}."
@@ -359,7 +364,10 @@ class Problem:
         except ScimlError:
             raise
         except Exception as error:
-            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}") from error
+            hint = ""
+            if "subdomain_id" in str(error):
+                hint = "; named parts need `dx` and `ds` of sciml, imported after those of ufl"
+            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}{hint}") from error
 
     def _expression(self, what: str, available: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         declared = getattr(self, what)
@@ -369,7 +377,9 @@ class Problem:
         try:
             return as_expression(value, shape, f"`{what}`")
         except ConditionError as error:
-            raise DeclarationError(f"{error} (unknown {self.field_name!r} of shape {self.shape}, dimension {self.dim})") from None
+            raise DeclarationError(
+                f"{error} (unknown {self.field_name!r} of shape {self.shape}, dimension {self.dim})"
+            ) from None
 
     def _weak(self, available: Mapping[str, Any]) -> Any:
         if self.weak is None:
@@ -377,6 +387,7 @@ class Problem:
         form = self._call("weak", self.weak, available)
         if not isinstance(form, ufl.Form) or [a.number() for a in form.arguments()] != [0]:
             raise DeclarationError("`weak` must return a UFL form that is linear in the test function v (… * dx).")
+        check_parts("weak", form, self.domain)
         return form
 
     def _conditions(self, available: Mapping[str, Any]) -> tuple[tuple[Condition, ...], Mean | None]:
@@ -395,11 +406,11 @@ class Problem:
         )
         for c in resolved:
             self.domain.elements(c.on)
-        return resolved, means[0] if means else None
+        return resolved, means[0].resolved() if means else None
 
     def _quantities(self, available: Mapping[str, Any]) -> dict[str, Quantity]:
         declared = self._call("quantities", self.quantities, available) or {}
-        return {key: as_quantity(key, value, self.dim) for key, value in declared.items()}
+        return {key: as_quantity(key, value, self.domain) for key, value in declared.items()}
 
     # -- the boundary ------------------------------------------------------------------------------------
 
@@ -433,9 +444,9 @@ class Problem:
         return tuple(c for c in self.declaration.conditions if isinstance(c, Dirichlet))
 
 
-def _class_members(cls: type, kind: type[T]) -> dict[str, T]:
+def _class_members[M](cls: type, kind: type[M]) -> dict[str, M]:
     """Class attributes of type `kind`, base classes first."""
-    found: dict[str, T] = {}
+    found: dict[str, M] = {}
     for base in reversed(cls.__mro__):
         for key, value in vars(base).items():
             if isinstance(value, kind):
@@ -443,6 +454,13 @@ def _class_members(cls: type, kind: type[T]) -> dict[str, T]:
             else:
                 found.pop(key, None)
     return found
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse names that mean something else on a problem (`dim` may be a parameter: it is the dimension)."""
+    for name in names:
+        if name != "dim" and hasattr(Problem, name):
+            raise DeclarationError(f"{name!r} is part of every problem and cannot name a parameter or coefficient.")
 
 
 def _as_parameters(given: Mapping[str, Any]) -> dict[str, Parameter]:
@@ -470,8 +488,9 @@ def _arguments(function: Callable, available: Mapping[str, Any]) -> dict[str, An
 
 
 def _folder_of(cls: type) -> Path | None:
-    """Folder of the file that declares a problem class; None for classes made in a session."""
+    """Folder of the file in which a problem's class (or the base class that has it) declares the domain."""
+    owner = next((base for base in cls.__mro__ if "domain" in vars(base)), Problem)
     try:
-        return Path(inspect.getfile(cls)).resolve().parent if cls is not Problem else None
+        return Path(inspect.getfile(owner)).resolve().parent if owner is not Problem else None
     except (TypeError, OSError):
         return None

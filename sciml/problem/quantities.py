@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,8 @@ import numpy as np
 import ufl
 
 from sciml.errors import DeclarationError
+from sciml.problem.domain import Domain
+from sciml.problem.measures import part_name
 
 __all__ = ["PointValue", "Quantity", "as_quantity"]
 
@@ -22,8 +23,8 @@ class PointValue:
     ----------
     expression : UFL expression
         Scalar, in the unknown and its derivatives.
-    at : sequence of float
-        The point, in the domain.
+    at : sequence of float, or UFL vector
+        The point, in the domain; it may contain parameters.
 
     Examples
     --------
@@ -31,20 +32,16 @@ class PointValue:
     """
 
     expression: Any
-    at: Sequence[float]
+    at: Any
 
 
 Quantity = ufl.Form | PointValue
 
 
-def as_quantity(name: str, value: Any, dim: int) -> Quantity:
-    """Check one declared quantity."""
+def as_quantity(name: str, value: Any, domain: Domain) -> Quantity:
+    """Check one declared quantity: its shape, and that the parts it names exist."""
     if isinstance(value, PointValue):
-        point = np.asarray(value.at, dtype=float)
-        expression = ufl.as_ufl(value.expression)
-        if point.shape != (dim,) or expression.ufl_shape != ():
-            raise DeclarationError(f"Quantity {name!r} needs a scalar expression and a point with {dim} coordinates.")
-        return PointValue(expression, point)
+        return _as_point_value(name, value, domain)
     if not isinstance(value, ufl.Form):
         raise DeclarationError(
             f"Quantity {name!r} is {type(value).__name__}; it takes an integral (expression * dx, expression * "
@@ -52,4 +49,36 @@ def as_quantity(name: str, value: Any, dim: int) -> Quantity:
         )
     if value.arguments():
         raise DeclarationError(f"Quantity {name!r} contains a test function; a functional has none.")
+    check_parts(f"quantity {name!r}", value, domain)
     return value
+
+
+def _as_point_value(name: str, value: PointValue, domain: Domain) -> PointValue:
+    at = ufl.as_vector(list(value.at)) if isinstance(value.at, (tuple, list, np.ndarray)) else ufl.as_ufl(value.at)
+    expression = ufl.as_ufl(value.expression)
+    if at.ufl_shape != (domain.dim,) or expression.ufl_shape != ():
+        raise DeclarationError(
+            f"Quantity {name!r} needs a scalar expression and a point with {domain.dim} coordinates."
+        )
+    return PointValue(expression, at)
+
+
+def check_parts(what: str, form: ufl.Form, domain: Domain) -> None:
+    """Refuse integrals over parts that the domain lacks.
+
+    Raises
+    ------
+    ConditionError, DeclarationError
+        A boundary or region that does not exist, or a number in place of a name.
+    """
+    for integral in form.integrals():
+        numbers = integral.subdomain_id()
+        for number in numbers if isinstance(numbers, tuple) else (numbers,):
+            if number in ("everywhere", "otherwise"):
+                continue
+            name = part_name(number)
+            if integral.integral_type() == "exterior_facet":
+                domain.elements(name)
+            elif name not in domain.region_groups:
+                known = ", ".join(sorted(domain.region_groups)) or "none"
+                raise DeclarationError(f"In {what} there is the region {name!r}; this domain has: {known}.")

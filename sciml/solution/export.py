@@ -13,8 +13,8 @@ from sciml.files import atomic_path
 from sciml.problem import Box, MeshData
 from sciml.problem.mesh import to_meshio
 from sciml.problem.mesh.topology import number_nodes
-from sciml.solution.field import Field
 from sciml.solution.fe_field import FEField
+from sciml.solution.field import Field
 
 __all__ = ["export_mesh", "point_fields", "write_vtu", "write_xdmf"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
@@ -86,7 +86,11 @@ class Field(ABC):
         gradients = self.gradient_at(rule).reshape(n, k, -1) if need_gradient else None
         out = {}
         for key in keys:
-            column = values[:, key.component] if gradients is None or not key.axes else gradients[:, key.component, key.axes[0]]
+            column = (
+                values[:, key.component]
+                if gradients is None or not key.axes
+                else gradients[:, key.component, key.axes[0]]
+            )
             out[key] = torch.tensor(column, dtype=torch.float64)
         return out
 

@@ -9,7 +9,7 @@ import torch
 import ufl
 
 from sciml.errors import UnsupportedError
-from sciml.forms.pointwise import pointwise
+from sciml.forms.pointwise import number, pointwise
 from sciml.problem import PointValue, Problem, part_name
 from sciml.solution.field import Field, Rule
 
@@ -35,7 +35,7 @@ def evaluate_quantities(problem: Problem, field: Field) -> dict[str, float]:
 
 def _evaluate(problem: Problem, field: Field, quantity: Any) -> float:
     if isinstance(quantity, PointValue):
-        rule = Rule(np.asarray(quantity.at, dtype=float)[None, :], np.ones(1))
+        rule = Rule(number(problem, quantity.at)[None, :], np.ones(1))
         return float(_integrand(problem, field, quantity.expression, rule)[0])
     return sum(_integral(problem, field, integral) for integral in quantity.integrals())
 
@@ -43,7 +43,11 @@ def _evaluate(problem: Problem, field: Field, quantity: Any) -> float:
 def _integral(problem: Problem, field: Field, integral: ufl.Integral) -> float:
     numbers = integral.subdomain_id()
     names = () if numbers in ("everywhere", "otherwise") else tuple(map(part_name, _tuple(numbers)))
-    rule = _volume_rule(problem, field, names) if integral.integral_type() == "cell" else _boundary_rule(problem, field, names)
+    rule = (
+        _volume_rule(problem, field, names)
+        if integral.integral_type() == "cell"
+        else _boundary_rule(problem, field, names)
+    )
     return float(rule.weights @ _integrand(problem, field, integral.integrand(), rule))
 
 

@@ -8,6 +8,7 @@ tempering: the exponent is raised from 0 to 1 as fast as the effective number of
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +40,7 @@ class Mixture:
         return ndtr((self.box.lower - self.means) / self.widths), ndtr((self.box.upper - self.means) / self.widths)
 
     def log_density(self, points: np.ndarray) -> np.ndarray:
-        """log q at points ``(n, dim)``."""
+        """Log q at points ``(n, dim)``."""
         low, high = self._limits()
         z = (points[:, None, :] - self.means) / self.widths
         log_normal = -0.5 * z**2 - np.log(self.widths) - 0.5 * np.log(2 * np.pi) - np.log(high - low)
@@ -54,7 +55,14 @@ class Mixture:
         return np.clip(points, self.box.lower, self.box.upper)
 
 
-def fit_mixture(log_density, box: Box, generator: np.random.Generator, *, components: int = 4, n: int = 8192) -> Mixture:  # noqa: ANN001
+def fit_mixture(
+    log_density: Callable[[np.ndarray], np.ndarray],
+    box: Box,
+    generator: np.random.Generator,
+    *,
+    components: int = 4,
+    n: int = 8192,
+) -> Mixture:
     """Fit a mixture to exp(log_density) by tempered importance sampling and EM steps.
 
     Parameters
@@ -120,7 +128,7 @@ def _expectation_maximisation(mixture: Mixture, points: np.ndarray, weights: np.
 
 
 def _defensive(mixture: Mixture, points: np.ndarray) -> np.ndarray:
-    """log of ½ uniform + ½ mixture."""
+    """Log of ½ uniform + ½ mixture."""
     uniform = np.full(len(points), -np.log(mixture.box.volume))
     return np.logaddexp(uniform, mixture.log_density(points)) - np.log(2.0)
 
@@ -129,7 +137,5 @@ def importance_rule(mixture: Mixture, n: int, generator: np.random.Generator) ->
     """`n` quasi-random points from ½ uniform + ½ mixture, and weights that sum to about the volume."""
     unit = sobol(n, mixture.box.dim + 1, generator)
     half = n // 2
-    points = np.concatenate(
-        [mixture.map(unit[:half]), mixture.box.lower + unit[half:, 1:] * mixture.box.extent]
-    )
+    points = np.concatenate([mixture.map(unit[:half]), mixture.box.lower + unit[half:, 1:] * mixture.box.extent])
     return points, np.exp(-_defensive(mixture, points)) / n

@@ -141,9 +141,7 @@ class Solution:
     def _points(self, points: Any) -> np.ndarray:
         array = np.asarray(points, dtype=float)
         if array.ndim != 2 or array.shape[1] != self.problem.dim:
-            raise ValueError(
-                f"points have shape {array.shape}; needed is (n, {self.problem.dim}), one row a point."
-            )
+            raise ValueError(f"points have shape {array.shape}; needed is (n, {self.problem.dim}), one row a point.")
         return array
 
     def error(self, truth: Solution | Field | None = None, *, n_points: int = 65_536) -> Errors:

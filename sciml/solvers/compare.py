@@ -152,8 +152,8 @@ class Comparison:
         cost = row.solution.cpu_seconds / max(reference.solution.cpu_seconds, 1e-9)
         if other <= own and cost >= 1:
             return (
-                f"The reference is the better buy: {reference.label} has {own / max(other, 1e-300):.3g}× the accuracy of "
-                f"{row.label} at 1/{cost:.3g} of its CPU time."
+                f"The reference is the better buy: {reference.label} has {own / max(other, 1e-300):.3g}× the accuracy "
+                f"of {row.label} at 1/{cost:.3g} of its CPU time."
             )
         if other >= own and cost <= 1:
             return f"{row.label} is the better buy here: smaller error in less CPU time than {reference.label}."

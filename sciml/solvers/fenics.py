@@ -44,14 +44,13 @@ class FenicsSolver(Solver):
     """Finite elements through DOLFINx.
 
     Linear problems take one linear solve, nonlinear ones Newton's method (PETSc's SNES with a backtracking line
-    search) from the harmonic lift of the boundary data. The linear solver is chosen by what the analysis says and stated
-    in the solution's details.
+    search) from the harmonic lift of the boundary data. The linear solver is chosen by what the analysis says and
+    stated in the solution's details.
 
     Without `cells` and `refine` a box is refined until the measured relative L2 error is below `accuracy` or the next
     system would exceed `max_unknowns`; a mesh file is used as it is.
 
-    The error is measured on three levels (see :mod:`sciml.fem.errors`): with the observed rate r, the error of the
-    finest is ‖u_h − u_2h‖ / (2^r − 1).
+    The error is measured on three levels with their observed rate (see :mod:`sciml.fem.hierarchy`).
     """
 
     name = "fenics"

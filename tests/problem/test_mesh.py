@@ -44,9 +44,7 @@ def test_divergence_theorem(dim, shape, degree):
 
 @pytest.mark.parametrize(("dim", "shape", "degree"), KINDS)
 def test_volume_of_box(dim, shape, degree):
-    mesh = curve_mesh(
-        box_mesh((-1, 0, 2)[:dim], (1, 3, 2.5)[:dim], (3, 2, 4)[:dim], shape), lambda x: x, degree
-    )
+    mesh = curve_mesh(box_mesh((-1, 0, 2)[:dim], (1, 3, 2.5)[:dim], (3, 2, 4)[:dim], shape), lambda x: x, degree)
     sides = np.array([2, 3, 0.5][:dim])
     assert mesh.volume == pytest.approx(sides.prod(), rel=1e-14)
     assert mesh.facet_measures.sum() == pytest.approx(2 * sides.prod() * (1 / sides).sum(), rel=1e-14)
@@ -72,9 +70,7 @@ def test_quadrature_is_exact_on_affine_cells(dim, shape, degree):
     assert (np.diff(cells) >= 0).all()
     for powers in product(range(degree + 1), repeat=dim):
         if sum(powers) <= degree:
-            parts = [
-                (b ** (p + 1) - 0.5 ** (p + 1)) / (p + 1) for b, p in zip((1.5, 2, 1), powers, strict=False)
-            ]
+            parts = [(b ** (p + 1) - 0.5 ** (p + 1)) / (p + 1) for b, p in zip((1.5, 2, 1), powers, strict=False)]
             assert weights @ (points**powers).prod(axis=1) == pytest.approx(prod(parts), rel=1e-13)
             on_side = 1.5 ** powers[0] * prod(parts[1:])
             assert side_weights @ (sides**powers).prod(axis=1) == pytest.approx(on_side, rel=1e-13)

@@ -64,9 +64,7 @@ def test_every_point_has_one_cell_on_shared_facets():
 
 def test_not_a_number_is_nowhere():
     mesh = box_mesh((0, 0), (1, 1), 4)
-    np.testing.assert_array_equal(
-        mesh.locate([(np.nan, 0.5), (np.inf, 0.5), (0.5, 0.3)]) >= 0, [False, False, True]
-    )
+    np.testing.assert_array_equal(mesh.locate([(np.nan, 0.5), (np.inf, 0.5), (0.5, 0.3)]) >= 0, [False, False, True])
     assert mesh.locate(np.zeros((0, 2))).shape == (0,)
     with pytest.raises(MeshError, match=r"shape \(2,\)"):
         mesh.locate([0.5, 0.5])

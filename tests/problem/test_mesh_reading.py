@@ -188,9 +188,7 @@ def test_missing_and_unknown_files(tmp_path, read):
     ("shape", "dim", "degree"), [(s, d, p) for s in ("simplex", "tensor") for d in (1, 2, 3) for p in (1, 2)]
 )
 def test_vtu_round_trip(tmp_path, shape, dim, degree):
-    mesh = curve_mesh(
-        box_mesh((0,) * dim, (1,) * dim, 2, shape), lambda x: x + 0.1 * np.sin(x[:, ::-1]), degree
-    )
+    mesh = curve_mesh(box_mesh((0,) * dim, (1,) * dim, 2, shape), lambda x: x + 0.1 * np.sin(x[:, ::-1]), degree)
     path = tmp_path / "mesh.vtu"
     to_meshio(mesh, {"u": mesh.points[:, 0]}, {"part": np.arange(len(mesh.cells))}).write(path)
     back = read_mesh(path)
@@ -272,9 +270,7 @@ def test_gmsh_files(gmsh, tmp_path, kind, degree):
         assert other.facet_measures.sum() == pytest.approx(meshes[0].facet_measures.sum(), rel=1e-12)
     assert mesh.volume == pytest.approx(volume, rel=0.06 if degree == 1 else 5e-4)
     points, normals, weights = mesh.facet_quadrature(None, mesh.dim)
-    assert (weights * (points * normals).sum(axis=1)).sum() == pytest.approx(
-        mesh.dim * mesh.volume, rel=1e-12
-    )
+    assert (weights * (points * normals).sum(axis=1)).sum() == pytest.approx(mesh.dim * mesh.volume, rel=1e-12)
     assert mesh.refine().volume == pytest.approx(mesh.volume, rel=1e-12)
 
 

@@ -51,14 +51,10 @@ def test_refinement_conserves(dim, shape, degree):
     np.testing.assert_array_equal(fine.points[: len(mesh.points)], mesh.points)
     assert fine.volume == pytest.approx(mesh.volume, rel=1e-13)
     # The parts of a curved cell have its volume together.
-    np.testing.assert_allclose(
-        fine.cell_volumes.reshape(-1, children).sum(axis=1), mesh.cell_volumes, rtol=1e-11
-    )
+    np.testing.assert_allclose(fine.cell_volumes.reshape(-1, children).sum(axis=1), mesh.cell_volumes, rtol=1e-11)
     for name in ("first", "second"):
         assert fine.region_volume(name) == pytest.approx(mesh.region_volume(name), rel=1e-12)
-        np.testing.assert_array_equal(
-            np.unique(fine.region_groups[name] // children), mesh.region_groups[name]
-        )
+        np.testing.assert_array_equal(np.unique(fine.region_groups[name] // children), mesh.region_groups[name])
     assert fine.facet_measures.sum() == pytest.approx(mesh.facet_measures.sum(), rel=1e-8)
     for name in box.facet_groups:
         measures = [m.facet_measures[m.boundary_facets_of(name)].sum() for m in (mesh, fine)]
@@ -95,9 +91,7 @@ def test_boxes_are_nested(dim, shape):
     middles = corners.mean(axis=1, keepdims=True)
     parents = coarse.locate(middles[:, 0], tolerance=0)
     near_corners = (corners + 1e-6 * (middles - corners)).reshape(-1, dim)
-    np.testing.assert_array_equal(
-        coarse.locate(near_corners, tolerance=0), np.repeat(parents, corners.shape[1])
-    )
+    np.testing.assert_array_equal(coarse.locate(near_corners, tolerance=0), np.repeat(parents, corners.shape[1]))
 
 
 def test_tetrahedra_keep_their_shape():

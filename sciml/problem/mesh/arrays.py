@@ -21,9 +21,7 @@ def as_array(values: object, dtype: type, what: str, shape: tuple[int | None, ..
     if not fits or not whole:
         wanted = ", ".join("n" if n is None else str(n) for n in shape)
         kind = "numbers" if dtype is float else "whole numbers"
-        raise MeshError(
-            f"The {what} have shape {array.shape} and type {array.dtype}; give {kind} of shape ({wanted})."
-        )
+        raise MeshError(f"The {what} have shape {array.shape} and type {array.dtype}; give {kind} of shape ({wanted}).")
     view = np.ascontiguousarray(array, dtype=dtype).view()
     view.flags.writeable = False
     return view

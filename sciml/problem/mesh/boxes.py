@@ -52,9 +52,7 @@ def box_mesh(
     low, high = (np.atleast_1d(np.asarray(corner, dtype=float)) for corner in (lower, upper))
     dim = len(low)
     if low.shape != high.shape or low.ndim != 1 or dim not in (1, 2, 3) or not (low < high).all():
-        raise MeshError(
-            f"A box from {lower} to {upper} was asked for; give 1 to 3 increasing coordinates each."
-        )
+        raise MeshError(f"A box from {lower} to {upper} was asked for; give 1 to 3 increasing coordinates each.")
     counts = np.broadcast_to(cells, dim) if np.size(cells) in (1, dim) else np.zeros(1)
     if counts.dtype.kind not in "iu" or (counts < 1).any():
         raise MeshError(f"cells={cells} was given; give one whole number above 0, or {dim} of them.")

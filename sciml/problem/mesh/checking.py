@@ -42,9 +42,7 @@ def check_mesh(mesh: MeshData, dim: int | None = None) -> None:
         cells lie on the same side of it; a group names facets or cells that do not exist.
     """
     if dim is not None and mesh.dim != dim:
-        raise MeshError(
-            f"The mesh has dimension {mesh.dim}, the problem {dim}; give a mesh of dimension {dim}."
-        )
+        raise MeshError(f"The mesh has dimension {mesh.dim}, the problem {dim}; give a mesh of dimension {dim}.")
     if not len(mesh.cells):
         raise MeshError("The mesh has no cells; at least one is needed: mesh the geometry before saving it.")
     check_points(mesh)

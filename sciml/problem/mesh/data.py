@@ -70,8 +70,7 @@ class MeshData:
             for name, rows in self.facet_groups.items()
         }
         regions = {
-            name: as_array(index, np.int64, f"region {name!r}", (None,))
-            for name, index in self.region_groups.items()
+            name: as_array(index, np.int64, f"region {name!r}", (None,)) for name, index in self.region_groups.items()
         }
         self._set("facet_groups", facets)
         self._set("region_groups", regions)

@@ -9,15 +9,14 @@ import numpy as np
 
 from sciml.errors import MeshError
 
+from .cells import CELLS
 from .checking import check_mesh
 from .data import MeshData
 
 __all__ = ["mesh_data_from_dolfinx"]
 
 
-def mesh_data_from_dolfinx(
-    mesh: Any, *, facets: Mapping[str, np.ndarray], cells: Mapping[str, np.ndarray]
-) -> MeshData:
+def mesh_data_from_dolfinx(mesh: Any, *, facets: Mapping[str, np.ndarray], cells: Mapping[str, np.ndarray]) -> MeshData:
     """A DOLFINx mesh as arrays, with named facets and cells.
 
     Parameters
@@ -43,16 +42,21 @@ def mesh_data_from_dolfinx(
     for entity in (dim - 1, dim):
         mesh.topology.create_connectivity(entity, dim)
         mesh.topology.create_connectivity(dim, entity)
-    own = mesh.geometry.dofmap
+    own = mesh.geometry.dofmaps[0]
     nodes = np.empty_like(own)
     nodes[:, cpp.io.perm_vtk(mesh.topology.cell_type, own.shape[1])] = own
     mesh.topology.create_connectivity(dim - 1, 0)
+    # Of the nodes of a curved facet its corners come first.
+    corners = CELLS[mesh.topology.cell_name()].facets.shape[1]
     data = MeshData(
         np.array(mesh.geometry.x[:, :dim]),
         nodes.astype(np.int64),
         mesh.topology.cell_name(),
         int(mesh.geometry.cmap.degree),
-        {name: entities_to_geometry(mesh, dim - 1, np.asarray(rows, np.int32)).astype(np.int64) for name, rows in facets.items()},
+        {
+            name: entities_to_geometry(mesh, dim - 1, np.asarray(rows, np.int32))[:, :corners]
+            for name, rows in facets.items()
+        },
         {name: np.asarray(rows, np.int64) for name, rows in cells.items()},
     )
     check_mesh(data)

@@ -54,9 +54,7 @@ def determinants(jacobian: np.ndarray) -> np.ndarray:
     return np.einsum("...i,...i->...", jacobian[..., 0], cofactors(jacobian)[..., 0])
 
 
-def facet_map(
-    mesh: MeshData, cells: np.ndarray, local: np.ndarray, s: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def facet_map(mesh: MeshData, cells: np.ndarray, local: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Positions and outward area vectors at reference points of facets.
 
     An area vector is the outward unit normal times the area per reference area; by Nanson's

@@ -107,9 +107,7 @@ def cell_quadrature(mesh: MeshData, degree: int) -> tuple[np.ndarray, np.ndarray
     return points.reshape(-1, mesh.dim), factors.ravel(), np.repeat(np.arange(n_cells), q)
 
 
-def facet_quadrature(
-    mesh: MeshData, facets: Facets, degree: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def facet_quadrature(mesh: MeshData, facets: Facets, degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Points (k, q, dim), outward unit normals (k, q, dim) and weights (k, q) of a rule on k facets."""
     if degree < 0:
         raise MeshError(f"A quadrature rule of degree {degree} was asked for; give 0 or more.")

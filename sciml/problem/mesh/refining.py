@@ -81,9 +81,7 @@ def refine(mesh: MeshData) -> MeshData:
     )
 
 
-def curve_mesh(
-    mesh: MeshData, mapping: Callable[[np.ndarray], np.ndarray], degree: int | None = None
-) -> MeshData:
+def curve_mesh(mesh: MeshData, mapping: Callable[[np.ndarray], np.ndarray], degree: int | None = None) -> MeshData:
     """The image of a mesh under a map: its nodes are moved, its cells and groups stay.
 
     With ``degree=2`` a mesh of straight cells first gets nodes on the middles of its edges, faces

@@ -33,9 +33,7 @@ _FACET_NODES = 8
 _Density = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def unit_points(
-    dim: int, n: int | None, rng: np.random.Generator | None, unit: np.ndarray | None
-) -> np.ndarray:
+def unit_points(dim: int, n: int | None, rng: np.random.Generator | None, unit: np.ndarray | None) -> np.ndarray:
     """The points of the unit cube that drive the sampling, given or drawn: (n, dim).
 
     Raises
@@ -49,9 +47,7 @@ def unit_points(
         raise MeshError("Sampling needs either a number of points and a generator, or unit= points.")
     unit = np.asarray(unit, dtype=float)
     if unit.ndim != 2 or unit.shape[1] != dim:
-        raise MeshError(
-            f"The unit points have shape {unit.shape}; give (n, {dim}), a column to pick the part."
-        )
+        raise MeshError(f"The unit points have shape {unit.shape}; give (n, {dim}), a column to pick the part.")
     if not ((unit >= 0) & (unit < 1)).all():
         raise MeshError("Some unit points lie outside [0, 1); scale the sequence to the unit cube.")
     return unit
@@ -106,9 +102,7 @@ def _uniform(cell: ReferenceCell, unit: np.ndarray) -> np.ndarray:
     return collapse(1.0 - (1.0 - unit) ** (1.0 / np.arange(cell.dim, 0, -1)))
 
 
-def _distribute(
-    cell: ReferenceCell, parts: np.ndarray, density: _Density, m: int, unit: np.ndarray
-) -> np.ndarray:
+def _distribute(cell: ReferenceCell, parts: np.ndarray, density: _Density, m: int, unit: np.ndarray) -> np.ndarray:
     """Reference points (n, dim) in the given cells or facets, distributed with their densities."""
     nodes, to_legendre = _nodes(m)
     cube = np.stack(np.meshgrid(*[nodes] * cell.dim, indexing="ij"), axis=-1).reshape(-1, cell.dim)

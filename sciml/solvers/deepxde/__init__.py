@@ -60,8 +60,8 @@ class DeepxdeSolver(Solver):
     """A physics-informed neural network (M. Raissi, P. Perdikaris, G. E. Karniadakis, J. Comput. Phys. 378, 2019)
     through DeepXDE (L. Lu, X. Meng, Z. Mao, G. E. Karniadakis, SIAM Review 63, 2021).
 
-    The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples of
-    its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
+    The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples
+    of its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
     Dirichlet conditions are built into the network; elsewhere they are loss terms. Adam comes first, then L-BFGS.
 
     Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an

@@ -39,9 +39,7 @@ def checkpoint_folder(path: Path | str | None, resume: bool) -> Path | None:
     """
     if path is None:
         if resume:
-            raise OptionError(
-                "resume = True needs the folder of the checkpoint; give the option `checkpoint`."
-            )
+            raise OptionError("resume = True needs the folder of the checkpoint; give the option `checkpoint`.")
         return None
     folder = Path(path)
     if not resume and _complete(folder):

@@ -95,9 +95,7 @@ def _residuals(training: Training) -> Callable[[Tensor, Tensor], list[Tensor]]:
     def pde(x: Tensor, y: Tensor) -> list[Tensor]:
         residuals = list(training.residual(x, y))
         if len(residuals) != count:
-            raise DeclarationError(
-                f"There are {len(residuals)} residuals and {count} residual_weights; give one each."
-            )
+            raise DeclarationError(f"There are {len(residuals)} residuals and {count} residual_weights; give one each.")
         return [_checked_residual(f"residual[{k}]", r, len(x)) for k, r in enumerate(residuals)]
 
     return pde
@@ -109,9 +107,7 @@ def _checked_residual(name: str, residual: Tensor, rows: int) -> Tensor:
     return residual
 
 
-def add_worst_points(
-    model: Any, training: Training, generator: np.random.Generator, draw: int, add: int
-) -> int:
+def add_worst_points(model: Any, training: Training, generator: np.random.Generator, draw: int, add: int) -> int:
     """Add the candidates with the largest residual Σₖ wₖ rₖ² to the collocation points.
 
     Parameters

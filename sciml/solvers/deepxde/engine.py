@@ -175,9 +175,7 @@ class _Run:
         # A stream for every round: nothing of a generator has to be stored to resume.
         seeds = np.random.SeedSequence(options.seed, spawn_key=(_REFINEMENT, ledger.rounds))
         generator, add = np.random.default_rng(seeds), min(options.rar_add, self.room())
-        if not add_worst_points(
-            self.optimisation.model, self.training, generator, options.rar_candidates, add
-        ):
+        if not add_worst_points(self.optimisation.model, self.training, generator, options.rar_candidates, add):
             raise NonFiniteLossError("the residual became NaN or infinite on all candidates")
         ledger.rounds, ledger.since_round = ledger.rounds + 1, 0
         if self.optimisation.phase == "lbfgs":

@@ -98,9 +98,7 @@ def _checked(dtype: torch.dtype, device: torch.device | str, seed: int) -> torch
     try:
         device = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise OptionError(
-            f"device = {device!r} is not one that PyTorch knows; use one of {_DEVICES}."
-        ) from error
+        raise OptionError(f"device = {device!r} is not one that PyTorch knows; use one of {_DEVICES}.") from error
     if device.type not in _DEVICES:
         raise OptionError(f"device = '{device}' is not possible; use one of {_DEVICES}.")
     present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}

@@ -112,9 +112,7 @@ def _copied(module: torch.nn.Module, options: TrainingOptions) -> UserNetwork:
     return UserNetwork(copy.deepcopy(module).to(dtype=options.dtype, device=options.device))
 
 
-def _fully_connected(
-    deepxde: ModuleType, features: int, outputs: int, options: TrainingOptions
-) -> torch.nn.Module:
+def _fully_connected(deepxde: ModuleType, features: int, outputs: int, options: TrainingOptions) -> torch.nn.Module:
     if options.network == "pfnn":
         hidden = [[options.width] * outputs] * options.depth
         return deepxde.nn.PFNN([features, *hidden, outputs], options.activation, options.initializer)
@@ -142,9 +140,7 @@ def plain_network(net: torch.nn.Module) -> PlainNetwork:
     """
     activation = getattr(net, "activation", None)
     if not callable(activation) or not hasattr(activation, "__name__"):
-        raise OptionError(
-            f"{type(net).__name__} is no DeepXDE network with one named activation; give an FNN or PFNN."
-        )
+        raise OptionError(f"{type(net).__name__} is no DeepXDE network with one named activation; give an FNN or PFNN.")
     if hasattr(net, "linears"):
         return PlainNetwork(activation.__name__, (_layers(net.linears),))
     layers = list(getattr(net, "layers", ()))

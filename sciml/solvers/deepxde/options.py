@@ -118,9 +118,7 @@ class TrainingOptions:
         if self.rar_max_points is not None:
             self._integer("rar_max_points", 1)
         if self.adam + self.lbfgs == 0:
-            raise OptionError(
-                "adam = 0 and lbfgs = 0 leave nothing to do; give one of them a number of iterations."
-            )
+            raise OptionError("adam = 0 and lbfgs = 0 leave nothing to do; give one of them a number of iterations.")
         self._number("learning_rate", positive=True)
         if self.cpu_seconds is not None:
             self._number("cpu_seconds", positive=True)
@@ -131,9 +129,7 @@ class TrainingOptions:
     def _one_of(self, name: str, allowed: Sequence[str]) -> None:
         value = getattr(self, name)
         if value not in allowed:
-            raise OptionError(
-                f"{name} = {value!r} is not possible; use one of {', '.join(map(repr, allowed))}."
-            )
+            raise OptionError(f"{name} = {value!r} is not possible; use one of {', '.join(map(repr, allowed))}.")
 
     def _integer(self, name: str, low: int) -> None:
         value = getattr(self, name)

@@ -95,9 +95,7 @@ class Training:
             raise DeclarationError("residual_weights is empty; give one weight for every residual.")
         for weight in self.weights:
             if not (math.isfinite(weight) and weight >= 0):
-                raise DeclarationError(
-                    f"A weight of {weight!r} is not possible; use finite weights of at least 0."
-                )
+                raise DeclarationError(f"A weight of {weight!r} is not possible; use finite weights of at least 0.")
 
     @property
     def weights(self) -> list[float]:
@@ -116,9 +114,7 @@ def check_points(name: str, points: np.ndarray, dim: int, count: int | None = No
     shape = np.shape(points)
     if len(shape) != 2 or shape[1] != dim or shape[0] < 1 or (count is not None and shape[0] != count):
         wanted = f"({'n' if count is None else count}, {dim})"
-        raise DeclarationError(
-            f"The shape of {name} is {shape}; it must be {wanted} with at least one point."
-        )
+        raise DeclarationError(f"The shape of {name} is {shape}; it must be {wanted} with at least one point.")
     if not np.all(np.isfinite(points)):
         raise DeclarationError(f"There are coordinates in {name} that are not finite; all points must be.")
 

@@ -47,9 +47,7 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
     return tensors, values
 
 
-def unpack_optimizer(
-    optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], values: dict[str, Any]
-) -> None:
+def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
     """Put a state of `pack_optimizer` into a fresh optimiser of the same kind and parameters."""
     lists = values["lists"]
     for index, parameter in enumerate(_parameters(optimizer)):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciml.forms import Derivative, boundary_residual, jet_of_output, strong_residual
+from sciml.forms import Derivative, boundary_residual, jet_of_output, number, strong_residual
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
 from sciml.problem import Condition, Dirichlet, Mean, Part, Problem
@@ -169,9 +169,10 @@ def _term(
 
 def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
     points = setup.problem.domain.quasi_random(512, generator)
+    wanted = float(number(setup.problem, mean.value))
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
         values = y[rows].reshape(rows.stop - rows.start)
-        return ((values.mean() - mean.value) / setup.scales.unknown).expand_as(values)
+        return ((values.mean() - wanted) / setup.scales.unknown).expand_as(values)
 
     return BoundaryTerm("mean value", points, residual, setup.boundary_weight)

@@ -244,10 +244,7 @@ def test_progress_and_stop(tools) -> None:
         progress=lambda report: reports.append((time.monotonic(), report)),
         stop=lambda: next(polls) == 20,
     )
-    assert (
-        result.reason
-        == f"stopped on request after 100 Adam and {result.iterations['lbfgs']} L-BFGS iterations"
-    )
+    assert result.reason == f"stopped on request after 100 Adam and {result.iterations['lbfgs']} L-BFGS iterations"
     assert result.status == "budget_reached"
     assert next(polls) == 21
     times = np.array([when for when, _ in reports[:-1]])

@@ -128,9 +128,7 @@ def test_killed_and_resumed(
         return lambda: next(polls) == chunks + 3
 
     options = replace(OPTIONS, **options)
-    resumed = train(
-        tools.poisson(40), replace(options, checkpoint=folder), resume=True, stop=three_more_than(0)
-    )
+    resumed = train(tools.poisson(40), replace(options, checkpoint=folder), resume=True, stop=three_more_than(0))
     whole = train(tools.poisson(40), options, stop=three_more_than(chunks))
     assert whole.iterations[phase] > 21
     assert tools.same_bits(whole, resumed)
