@@ -44,7 +44,8 @@ def examine() -> dict[str, Any]:
     -------
     dict
         ``versions``, ``python``, ``compiler``, ``python_headers``, ``mpi``, ``devices``, ``threads``, ``solve`` (a
-        small problem against its exact solution), ``matmul_gflops`` (float64, one thread), what is ``wrong``, and ``healthy``.
+        small problem against its exact solution), ``matmul_gflops`` (float64, one thread), what is ``wrong``, and
+        ``healthy``.
     """
     findings: dict[str, Any] = {
         "python": platform.python_version(),

@@ -29,6 +29,7 @@ from sciml.problem import Box, MeshData, Problem
 __all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
 
 _START = {1: 32, 2: 16, 3: 4}
+_RATE_GAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class _Run:
             data = data.refine()
             self.solve(data)
         self._estimate()
+        self._look_further(data)
         return self.outcome
 
     def until_accurate(self) -> Outcome:
@@ -176,7 +178,33 @@ class _Run:
                 self.outcome.delivered = level
             data = data.refine() if k < finest else data
         self._estimate()
+        if self.outcome.levels[-1] is self.outcome.delivered:
+            self._look_further(data)
         return self.outcome
+
+    def _look_further(self, data: MeshData) -> None:
+        """One finer level where the observed rate is not the expected one.
+
+        A rate that is too low comes from a singularity or from coarse levels that do not resolve the solution yet;
+        from those an error cannot be extrapolated, from a finer level it can.
+        """
+        estimate, degree = self.outcome.estimate, self.options.degree
+        if estimate is None or len(self.outcome.levels) < 3 or self.outcome.levels[-1] is not self.outcome.delivered:
+            return
+        if max(degree + 1 - estimate.rate_l2, degree - estimate.rate_h1) <= _RATE_GAP:
+            return
+        if self._fits(self.outcome.delivered):
+            self.outcome.notes.append(
+                f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {degree + 1} and {degree}: "
+                f"a finer level measures the error"
+            )
+            self.solve(data.refine())
+            self._estimate()
+        else:
+            self.outcome.notes.append(
+                "the observed rate is below the expected one: a singularity, or cells that are too large; the error may "
+                "be overestimated"
+            )
 
     def _box(self, cells: int) -> MeshData:
         return self.problem.domain.mesh(cells, self.options.cell_type)

@@ -21,6 +21,9 @@ __all__ = ["Jet", "TaylorLayers", "TaylorSeries", "jet_of_output", "reverse_jet"
 
 Jet = dict[Derivative, torch.Tensor]
 
+_BLOCK = 4096
+"""Rows times slots of a stacked series that are pushed at a time, so that the layers stay in the processor's cache."""
+
 
 def reverse_jet(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, keys: Iterable[Derivative]) -> Jet:
     """The derivatives `keys` of a row-wise `function` at `x`, by nested reverse mode.
@@ -124,10 +127,16 @@ class TaylorSeries:
         """
         second = None
         if self.pairs:
-            left, right = zip(*self.pairs)
-            curvature = self.first[list(left)] * self.first[list(right)]
+            curvature = self._products()
             second = ddf * curvature if self.second is None else torch.addcmul(ddf * curvature, df, self.second)
         return TaylorSeries(f, df * self.first, second, self.axes, self.pairs)
+
+    def _products(self) -> torch.Tensor:
+        """a_i a_j for all pairs; without a copy where the pairs are the squares in order, as for a Laplacian."""
+        if self.pairs == [(k, k) for k in range(len(self.axes))]:
+            return self.first * self.first
+        left, right = zip(*self.pairs)
+        return self.first[list(left)] * self.first[list(right)]
 
     def jet(self, keys: Iterable[Derivative]) -> Jet:
         """Read the derivatives `keys` of the components."""
@@ -176,7 +185,10 @@ def taylor_jet(network: torch.nn.Module, x: torch.Tensor, keys: Iterable[Derivat
     keys = list(keys)
     if any(len(key.axes) > 2 for key in keys):
         raise UnsupportedError("Taylor jets go up to second order; use reverse-mode jets for higher derivatives.")
-    return push(network, TaylorSeries.of_points(x, keys)).jet(keys)
+    slots = 1 + len({axis for key in keys for axis in key.axes}) + sum(len(key.axes) == 2 for key in keys)
+    blocks = x.split(max(64, _BLOCK // slots))
+    jets = [push(network, TaylorSeries.of_points(block, keys)).jet(keys) for block in blocks]
+    return jets[0] if len(jets) == 1 else {key: torch.cat([jet[key] for jet in jets]) for key in keys}
 
 
 def push(layer: torch.nn.Module, series: TaylorSeries) -> TaylorSeries:

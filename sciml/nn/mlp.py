@@ -37,7 +37,7 @@ class MLP(torch.nn.Module):
     activation : str
         σ: tanh, sin, sigmoid or silu.
     generator : torch.Generator, optional
-        For the initial weights (Glorot normal, zero biases).
+        For the initial weights (Glorot normal, zero biases); a fresh one with seed 0 by default, never the global one.
     dtype, device
         Of the weights.
 
@@ -69,6 +69,8 @@ class MLP(torch.nn.Module):
 
     def initialise(self, generator: torch.Generator | None = None) -> None:
         """Glorot-normal weights, zero biases."""
+        if generator is None:
+            generator = torch.Generator(self.branches[0][0].weight.device).manual_seed(0)  # type: ignore[index]
         for layer in (layer for branch in self.branches for layer in branch):  # type: ignore[union-attr]
             torch.nn.init.xavier_normal_(layer.weight, generator=generator)
             torch.nn.init.zeros_(layer.bias)

@@ -131,7 +131,7 @@ class Domain(ABC):
         return name
 
     def part(self, on: str | Iterable[str]) -> Part:
-        """Select the boundary part(s) named `on`."""
+        """Boundary elements by name, as a part of the boundary."""
         return Part(self, self.elements(on))
 
     def pieces(self, selections: Sequence[np.ndarray]) -> list[tuple[Part, np.ndarray]]:

@@ -15,7 +15,11 @@ UNIT = Box((0.0, 0.0), (1.0, 1.0))
 def declare(k, domain=UNIT, parameters=None):
     """−div(k ∇u) = 0."""
     return Problem(
-        domain=domain, coefficients={"k": k}, parameters=parameters or {}, flux=lambda u, p: p.k * grad(u), load=0.0
+        domain=domain,
+        coefficients={"k": k},
+        parameters=parameters or {},
+        flux=lambda u, p: p.k * grad(u),
+        load=0.0,
     )
 
 
@@ -54,9 +58,6 @@ def test_a_value_for_each_region(two_materials):
 
 
 def test_values_of_regions_may_be_parameters(two_materials):
-    problem = declare(
-        coefficient({"steel": parameter(50.0, above=0), "wood": 0.2}), two_materials(), {"extra": parameter(1.0)}
-    )
     steel = parameter(50.0, above=0)
     problem = declare(coefficient({"steel": steel}, default=0.2), two_materials(), {"steel_k": steel})
     points = problem.domain.sample(100, np.random.default_rng(0))
@@ -182,7 +183,10 @@ def test_outside_of_the_grid_the_value_at_its_edge_holds():
     ("arguments", "message"),
     [
         ({"source": np.ones((3, 3))}, "needs the `axes`"),
-        ({"source": np.ones((3, 3)), "axes": [np.arange(3), np.arange(4)]}, r"shape \(3, 4\).*given were \(3, 3\)"),
+        (
+            {"source": np.ones((3, 3)), "axes": [np.arange(3), np.arange(4)]},
+            r"shape \(3, 4\).*given were \(3, 3\)",
+        ),
         ({"source": np.ones((3, 3)), "axes": [np.arange(3)] * 2, "order": 2}, "order 1 or 3"),
         ({"source": np.full((3, 3), np.nan), "axes": [np.arange(3)] * 2}, "not finite"),
         ({"source": {}}, "at least one region"),

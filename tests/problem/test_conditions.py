@@ -123,7 +123,11 @@ def test_overlapping_components_are_refused(poisson):
 @pytest.mark.parametrize(
     ("kind", "condition", "message"),
     [
-        ({}, Dirichlet((1.0, 2.0), on="left"), r"Dirichlet on left: the value has shape \(2,\), needed is \(\)"),
+        (
+            {},
+            Dirichlet((1.0, 2.0), on="left"),
+            r"Dirichlet on left: the value has shape \(2,\), needed is \(\)",
+        ),
         ({"fields": {"d": vector}}, Dirichlet(1.0, on="left"), r"the value has shape \(\), needed is \(2,\)"),
         ({"fields": {"d": vector}}, Neumann((1.0,), on="left", component=0), r"shape \(1,\), needed is \(\)"),
         ({}, Dirichlet(0.0, on="left", component=0), "the unknown has no components"),

@@ -125,7 +125,12 @@ def test_values_are_read_from_text(declared, text, value):
 
 @pytest.mark.parametrize(
     ("declared", "text"),
-    [({"default": 1.0}, "much"), ({"default": 1.0}, "1,2"), ({"default": (0.0, 0.0)}, "1"), ({"default": False}, "2")],
+    [
+        ({"default": 1.0}, "much"),
+        ({"default": 1.0}, "1,2"),
+        ({"default": (0.0, 0.0)}, "1"),
+        ({"default": False}, "2"),
+    ],
 )
 def test_text_that_is_no_value_is_refused(declared, text):
     with pytest.raises(ParameterError, match="allowed is"):
@@ -237,7 +242,18 @@ def test_integers_are_drawn_between_open_ends():
     assert {declared.draw(generator) for _ in range(100)} == {1, 2, 3}
 
 
+def test_a_range_to_draw_from_lies_within_the_legal_one():
+    declared = parameter(1.0, above=0, draw=(2.0, 3.0))
+    generator = np.random.default_rng(0)
+    values = np.array([declared.draw(generator) for _ in range(200)])
+    assert 2 <= values.min() < 2.05
+    assert 2.95 < values.max() <= 3
+    for wrong in ({"at_least": 2.5}, {"at_most": 2.5}):
+        with pytest.raises(ParameterError, match="drawn from 2 to 3"):
+            parameter(2.5, draw=(2.0, 3.0), **wrong)
+
+
 def test_a_problem_without_ranges_is_no_family():
     problem = Problem(domain=Box(0, 1), flux=lambda u: grad(u), parameters={"k": 2.0})
-    with pytest.raises(UnsupportedError, match="between="):
+    with pytest.raises(UnsupportedError, match="draw="):
         problem.draw(0)

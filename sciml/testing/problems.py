@@ -1,0 +1,133 @@
+"""What every problem must do."""
+
+from __future__ import annotations
+
+import warnings
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+import ufl
+
+from sciml.forms import (
+    PointwiseOperator,
+    analyse,
+    balance,
+    boundary_residual,
+    check_problem,
+    exact_jet,
+    pointwise,
+    strong_form,
+    strong_residual,
+)
+from sciml.forms.lowering import scalar_components
+from sciml.problem import Problem
+
+__all__ = ["ProblemConformance", "at_exact", "summands"]
+
+
+class ProblemConformance:
+    """Tests of one problem; give it by a fixture `problem`.
+
+    Attributes
+    ----------
+    tolerance : float
+        Of the law on the exact solution, relative to the largest term in it.
+    boundary_tolerance : float
+        Of the conditions on the exact solution, relative to the unknown and its flux; looser where cells follow a
+        curved boundary only approximately.
+    n_points : int
+    """
+
+    tolerance = 1e-12
+    boundary_tolerance = 1e-12
+    n_points = 200
+
+    def test_declares(self, problem: Problem) -> None:
+        """It declares without a warning, and every part of its boundary is covered once."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_problem(problem)
+        covered = sum(piece.part.measure for piece in problem.boundary_pieces)
+        whole = problem.domain.element_measures().sum()
+        assert abs(covered - whole) <= 1e-9 * whole
+
+    def test_parameters(self, problem: Problem) -> None:
+        """Values lie inside their ranges, survive being typed, and every parameter says what it is."""
+        for name, declared in problem.declared_parameters.items():
+            value = problem.parameters.plain()[name]
+            assert declared.check(value) == value
+            assert declared.parse(str(value)) == value
+            assert declared.doc, f"parameter {name!r} has no `doc`"
+
+    def test_other_values_declare_alike(self, problem: Problem) -> None:
+        """A copy with the same values is the same problem and shares what was derived."""
+        copy = problem.with_parameters(**problem.parameters.plain())
+        assert copy.parameters.plain() == problem.parameters.plain()
+        assert copy.declaration is problem.declaration
+
+    def test_draws(self, problem: Problem) -> None:
+        """Members of a family are reproducible, differ, and keep what has no range."""
+        ranged = {name for name, p in problem.declared_parameters.items() if p.drawable}
+        if not ranged:
+            return
+        first, again, second = (problem.draw(k).parameters.plain() for k in (0, 0, 1))
+        assert first == again
+        assert first != second
+        fixed = set(first) - ranged
+        assert all(first[name] == problem.parameters.plain()[name] for name in fixed)
+
+    def test_analysis_agrees_with_itself(self, problem: Problem) -> None:
+        """An energy gives a symmetric law, constant coefficients a linear one."""
+        facts = analyse(problem).facts()
+        assert not facts.has_energy or facts.symmetric
+        assert not facts.constant_coefficients or facts.linear
+        assert facts.order <= 2
+
+    def test_exact_solution_fulfils_the_law(self, problem: Problem) -> None:
+        """−div flux + reaction − load vanishes on the exact solution."""
+        if problem.declaration.exact is None or problem.declaration.weak is not None:
+            return
+        points = problem.domain.sample(self.n_points, np.random.default_rng(0))
+        residual = at_exact(problem, strong_residual(problem), points)
+        terms = [term for part in scalar_components(strong_form(problem)) for term in summands(part)]
+        scale = max(np.abs(at_exact(problem, pointwise(problem, term), points)).max() for term in terms)
+        assert residual.shape == (self.n_points, *problem.shape)
+        assert scale > 0
+        assert np.abs(residual).max() <= self.tolerance * scale
+
+    def test_exact_solution_fulfils_the_conditions(self, problem: Problem) -> None:
+        """u, flux·n and their combinations are as prescribed on the exact solution, zero where nothing is."""
+        if problem.declaration.exact is None or problem.declaration.weak is not None:
+            return
+        state = [pointwise(problem, e) for e in (problem.declaration.u, balance(problem).flux)]
+        for piece in problem.boundary_pieces:
+            points, normals = piece.part.sample(self.n_points, np.random.default_rng(0))
+            scale = max(np.abs(at_exact(problem, operator, points)).max() for operator in state)
+            for component, condition in enumerate(piece.conditions):
+                operator = boundary_residual(problem, condition, component)
+                residual = at_exact(problem, operator, points, normals)
+                assert np.abs(residual).max() <= self.boundary_tolerance * scale, str(condition)
+
+
+def summands(expression: Any) -> list[Any]:
+    """The terms that a lowered expression adds up, products and quotients of sums multiplied out."""
+    operands = expression.ufl_operands
+    if isinstance(expression, ufl.classes.Sum):
+        return [term for operand in operands for term in summands(operand)]
+    if isinstance(expression, ufl.classes.Product):
+        return [a * b for a, b in product(*map(summands, operands))]
+    if isinstance(expression, ufl.classes.Division):
+        return [term / operands[1] for term in summands(operands[0])]
+    return [expression]
+
+
+def at_exact(
+    problem: Problem, operator: PointwiseOperator, points: np.ndarray, normals: np.ndarray | None = None
+) -> np.ndarray:
+    """The value of an operator on the exact solution."""
+    jet = {key: torch.tensor(op.at(points)) for key, op in exact_jet(problem, operator.keys).items()}
+    normal = None if normals is None else torch.tensor(normals)
+    with torch.no_grad():
+        return operator(torch.tensor(points), jet, normal=normal).numpy()

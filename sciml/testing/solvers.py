@@ -1,0 +1,194 @@
+"""What every solver must do."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from ufl import Identity, as_vector, exp, grad, inner, pi, sin, sqrt, sym, tr
+
+from sciml.errors import OptionError, UnsupportedError
+from sciml.problem import Box, Dirichlet, Neumann, Problem, Robin, ds, dx, vector
+from sciml.registry import load_solver
+from sciml.solution import Solution, load_solution
+from sciml.solvers.base import read_options
+from sciml.solvers.run import solve
+
+__all__ = ["CASES", "SolverConformance"]
+
+
+def _elastic_stress(u: Any) -> Any:
+    """Hooke's law with both Lamé constants 1."""
+    strain = sym(grad(u))
+    return 2 * strain + tr(strain) * Identity(2)
+
+
+CASES: dict[str, Callable[[], Problem]] = {
+    "poisson_1d": lambda: Problem(
+        domain=Box(0, 1),
+        flux=lambda u: grad(u),
+        exact=lambda x: sin(pi * x[0]) + x[0],
+        conditions=[Dirichlet(on="left"), Neumann(on="right")],
+        quantities=lambda u: {"integral": u * dx},
+    ),
+    "poisson_2d": lambda: Problem(
+        domain=Box((0, 0), (1, 1)),
+        flux=lambda u: grad(u),
+        exact=lambda x: sin(pi * x[0]) * exp(x[1]),
+        conditions=[Dirichlet(on="boundary")],
+        quantities=lambda u, x, n: {"outflow": inner(grad(u), n) * ds("right")},
+    ),
+    "robin_2d": lambda: Problem(
+        domain=Box((0, 0), (2, 1)),
+        flux=lambda u, x: (1 + x[0]) * grad(u),
+        reaction=lambda u: u,
+        exact=lambda x: exp(-x[0]) * (1 + x[1] ** 2),
+        conditions=[Dirichlet(on="left"), Robin(alpha=2.0, on=["right", "top"]), Neumann(on="bottom")],
+    ),
+    "nonlinear_2d": lambda: Problem(
+        domain=Box((0, 0), (1, 1)),
+        energy=lambda u: sqrt(1 + inner(grad(u), grad(u))),
+        exact=lambda x: 0.5 * sin(2 * x[0]) * exp(x[1]),
+        conditions=[Dirichlet(on="boundary")],
+    ),
+    "elastic_2d": lambda: Problem(
+        domain=Box((0, 0), (1, 1)),
+        fields={"displacement": vector},
+        flux=_elastic_stress,
+        exact=lambda x: as_vector([sin(x[0]) * x[1], x[0] ** 2 + 2 * x[1]]),
+        conditions=[Dirichlet(on=["left", "bottom"]), Neumann(on=["right", "top"])],
+    ),
+}
+"""Small smooth problems with known solutions, one for each kind of unknown, law and condition."""
+
+
+class SolverConformance:
+    """Tests of one solver.
+
+    Attributes
+    ----------
+    solver : str
+        Its name.
+    options : dict
+        Options that make it quick.
+    tolerances : dict
+        Case → relative L2 error allowed with these options; a case that is not named is left out.
+    """
+
+    solver: ClassVar[str]
+    options: ClassVar[dict[str, Any]] = {}
+    tolerances: ClassVar[dict[str, float]] = {}
+
+    def solved(self, case: str, **changes: Any) -> Solution:
+        """One of the cases, solved."""
+        return solve(CASES[case](), self.solver, **(self.options | changes))
+
+    @property
+    def first(self) -> str:
+        """The case used where any will do."""
+        return next(iter(self.tolerances))
+
+    def test_options_are_described(self) -> None:
+        """Every option has a description, and all defaults are legal."""
+        solver = load_solver(self.solver)
+        assert solver.name == self.solver
+        assert solver.title
+        read_options(solver, {})
+        assert all(field.description for field in solver.Options.model_fields.values())
+
+    def test_unknown_option(self) -> None:
+        """An unknown option is refused before any work."""
+        try:
+            self.solved(self.first, no_such_option=1)
+        except OptionError as error:
+            assert "no_such_option" in str(error)
+        else:
+            raise AssertionError("an unknown option was accepted")
+
+    def test_accuracy(self) -> None:
+        """Each case within its tolerance, with values and gradients of the right shapes and a full record."""
+        for case, tolerance in self.tolerances.items():
+            solution = self.solved(case)
+            error = solution.error()
+            assert error.relative_l2 <= tolerance, f"{case}: {error.relative_l2:.2e} > {tolerance:.0e}"
+            _check_record(solution)
+            _check_evaluation(solution)
+
+    def test_unsupported(self) -> None:
+        """What `supports` refuses, `solve` refuses with the same reason."""
+        weak = Problem(
+            domain=Box((0,) * 5, (1,) * 5),
+            weak=lambda u, v: inner(grad(u), grad(v)) * dx,
+            load=1.0,
+            conditions=[Dirichlet(0.0, on="boundary")],
+        )
+        reason = load_solver(self.solver).supports(weak)
+        if reason is None:
+            return
+        try:
+            solve(weak, self.solver, **self.options)
+        except UnsupportedError as error:
+            assert reason in str(error)
+        else:
+            raise AssertionError("a problem that the solver does not support was solved")
+
+    def test_same_seed_same_bits(self) -> None:
+        """The same seed gives the same solution to the last bit."""
+        points = CASES[self.first]().domain.sample(50, np.random.default_rng(0))
+        first, second = (self.solved(self.first, seed=3).evaluate(points) for _ in range(2))
+        assert np.array_equal(first, second)
+
+    def test_leaves_no_trace(self) -> None:
+        """torch's defaults and all global generators are as they were."""
+        before = _global_state()
+        self.solved(self.first)
+        assert _global_state() == before
+
+    def test_saved_and_loaded(self, tmp_path: Path) -> None:
+        """A solution read back from its file is the same function with the same record."""
+        solution = self.solved(self.first)
+        loaded = load_solution(solution.save(tmp_path / "solution.h5"), solution.problem)
+        points = solution.problem.domain.sample(50, np.random.default_rng(0))
+        assert np.allclose(loaded.evaluate(points), solution.evaluate(points), rtol=0, atol=1e-13)
+        assert loaded.record() == json.loads(json.dumps(solution.record()))
+
+
+def _check_record(solution: Solution) -> None:
+    record = json.loads(json.dumps(solution.record(), allow_nan=False))
+    assert record["status"] in ("converged", "budget_reached", "stagnated")
+    assert record["message"]
+    assert record["cpu_seconds"] > 0
+    assert sum(record["seconds"].values()) > 0
+    assert solution.quantities().keys() == solution.problem.declaration.quantities.keys()
+
+
+def _check_evaluation(solution: Solution) -> None:
+    problem = solution.problem
+    middle = (problem.domain.lower + problem.domain.upper) / 2
+    points = middle + 0.99 * (problem.domain.sample(20, np.random.default_rng(1)) - middle)
+    values, gradients = solution.evaluate(points), solution.gradient(points)
+    assert values.shape == (20, *problem.shape)
+    assert gradients.shape == (20, *problem.shape, problem.dim)
+    step = 1e-6
+    for axis in range(problem.dim):
+        shift = step * np.eye(problem.dim)[axis]
+        slope = (solution.evaluate(points + shift) - solution.evaluate(points - shift)) / (2 * step)
+        # A finite element gradient jumps between cells, which a difference may straddle.
+        assert np.median(np.abs(slope - gradients[..., axis])) <= 1e-5 * (1 + np.abs(gradients).max())
+
+
+def _global_state() -> tuple[Any, ...]:
+    numpy_state = np.random.get_state()  # noqa: NPY002  the global generator is what is looked at
+    return (
+        torch.get_default_dtype(),
+        torch.get_default_device(),
+        torch.random.get_rng_state().numpy().tobytes(),
+        random.getstate(),
+        numpy_state[1].tobytes(),  # type: ignore[union-attr]
+        torch.get_num_threads(),
+    )

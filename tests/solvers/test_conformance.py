@@ -1,0 +1,51 @@
+"""Every solver runs the conformance suite."""
+
+from __future__ import annotations
+
+import pytest
+
+from sciml.registry import solver_names
+from sciml.testing import SolverConformance
+
+
+class TestFenics(SolverConformance):
+    solver = "fenics"
+    options = {"degree": 2, "cells": 8}
+    tolerances = {
+        "poisson_1d": 1e-3,
+        "poisson_2d": 1e-3,
+        "robin_2d": 1e-3,
+        "nonlinear_2d": 1e-3,
+        "elastic_2d": 1e-3,
+    }
+
+
+class TestDeepxde(SolverConformance):
+    solver = "deepxde"
+    options = {"width": 16, "depth": 2, "points": 128, "boundary_points": 64, "adam": 100, "lbfgs": 250}
+    tolerances = {
+        "poisson_1d": 1e-3,
+        "poisson_2d": 1e-2,
+        "robin_2d": 1e-2,
+        "nonlinear_2d": 1e-3,
+        "elastic_2d": 1e-2,
+    }
+
+    def test_budget(self):
+        """CPU time is a limit: the solver stops with what it has."""
+        solution = self.solved("poisson_2d", lbfgs=100_000, cpu_seconds=3)
+        assert solution.status == "budget_reached"
+        assert solution.seconds.train < 30
+        assert solution.error().relative_l2 < 0.5
+
+
+def test_every_solver_is_tested():
+    tested = {cls.solver for cls in SolverConformance.__subclasses__()}
+    assert tested == set(solver_names())
+
+
+@pytest.mark.parametrize("name", solver_names())
+def test_titles_are_one_line(name):
+    from sciml.registry import load_solver
+
+    assert "\n" not in load_solver(name).title
