@@ -287,7 +287,8 @@ def _coordinates(expression: Any) -> set[int]:
         if isinstance(node, classes.Coefficient):
             found.add(-1)
         if isinstance(node, classes.Indexed) and isinstance(node.ufl_operands[0], classes.SpatialCoordinate):
-            found.add(int(node.ufl_operands[1][0]))
+            index: Any = node.ufl_operands[1]
+            found.add(int(index[0]))
     return found
 
 
@@ -298,7 +299,7 @@ def _jacobian_entries(problem: Problem) -> list[Any]:
     u = problem.declaration.u
     law = balance(problem)
     gradient, value = symbol(problem.dim, ufl.grad(u).ufl_shape), symbol(problem.dim, u.ufl_shape)
-    variables = {gradient: ufl.variable(gradient), value: ufl.variable(value)}
+    variables: dict[Any, Any] = {gradient: ufl.variable(gradient), value: ufl.variable(value)}
     rows = [
         ufl.replace(row, variables)
         for part in (law.flux, law.reaction)

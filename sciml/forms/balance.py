@@ -53,7 +53,7 @@ def _balance(problem: Problem) -> Balance:
         raise UnsupportedError(
             f"{problem!r} declares only its weak form, so it has no strong form or energy; use the fenics solver."
         )
-    zero = ufl.constantvalue.Zero(problem.shape)
+    zero = classes.Zero(problem.shape)
     if declared.energy is not None:
         flux, reaction = _split_energy(declared.energy, declared.u)
     else:
@@ -101,7 +101,9 @@ def separate(expression: Any, u: Any, value: Any, gradient: Any) -> Any:
     DeclarationError
         A second derivative of u occurs.
     """
-    separated = ufl.replace(lower(expression), {ufl.grad(u): gradient, u: value})
+    slope: Any = ufl.grad(u)
+    independent: dict[Any, Any] = {slope: gradient, u: value}
+    separated = ufl.replace(lower(expression), independent)
     if any(isinstance(node, classes.Grad) and node.ufl_operands[0] == gradient for node in nodes(separated)):
         raise DeclarationError("An energy or flux may depend on u and ∇u only; a second derivative occurs in it.")
     return separated
@@ -112,12 +114,12 @@ def _split_energy(energy: Any, u: Any) -> tuple[Any, Any]:
     shape = ufl.grad(u).ufl_shape
     value, gradient = symbol(shape[-1], u.ufl_shape), symbol(shape[-1], shape)
     separated = separate(energy, u, value, gradient)
+    back: dict[Any, Any] = {value: u, gradient: ufl.grad(u)}
 
     def derivative(field: Any) -> Any:
-        variable = ufl.variable(field)
+        variable: Any = ufl.variable(field)
         return ufl.replace(lower(ufl.diff(ufl.replace(separated, {field: variable}), variable)), back)
 
-    back = {value: u, gradient: ufl.grad(u)}
     return derivative(gradient), derivative(value)
 
 

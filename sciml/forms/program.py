@@ -208,8 +208,9 @@ class Program:
         if isinstance(node, classes.ScalarValue):
             return _literal(float(node))
         if isinstance(node, classes.Indexed):
-            tensor, index = node.ufl_operands
-            return self._indexed(tensor, tuple(int(i) for i in index))
+            tensor: Any = node.ufl_operands[0]
+            index: Any = node.ufl_operands[1]
+            return self._indexed(tensor, tuple(map(int, index)))
         if isinstance(node, (classes.Constant, classes.Coefficient)):
             return self._indexed(node, ())
         return None

@@ -62,9 +62,10 @@ def _volume_terms(problem: Problem, factor: Any) -> ufl.Form:
         return declared.weak if load is None else declared.weak - factor * ufl.inner(load, v) * dx
     law = balance(problem)
     if declared.energy is not None:
-        internal = ufl.derivative(declared.energy * dx, u, v)
+        internal: Any = ufl.derivative(declared.energy * dx, u, v)
     else:
-        internal = (ufl.inner(law.flux, ufl.grad(v)) + ufl.inner(law.reaction, v)) * dx
+        density: Any = ufl.inner(law.flux, ufl.grad(v))
+        internal = (density + ufl.inner(law.reaction, v)) * dx
     return internal - factor * ufl.inner(law.load, v) * dx
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import ufl
+from ufl.constantvalue import ConstantValue
 
 from sciml.forms import condition_data, condition_value
 from sciml.forms.pointwise import PointwiseOperator
@@ -33,7 +34,7 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
 
 def _is_constant(problem: Problem, condition: Dirichlet) -> bool:
     data = ufl.as_ufl(condition_data(problem, condition))
-    return isinstance(data, (ufl.constantvalue.ConstantValue, ufl.Constant))
+    return isinstance(data, (ConstantValue, ufl.Constant))
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,8 @@ class MLP(torch.nn.Module):
         if activation not in _ACTIVATIONS:
             raise OptionError(f"activation={activation!r}; allowed are {', '.join(_ACTIVATIONS)}.")
         self.activation = activation
-        self.widths = [list(w) for w in widths] if not isinstance(widths[0], int) else [list(widths)]  # type: ignore[arg-type]
+        several: Any = widths if not isinstance(widths[0], int) else [widths]
+        self.widths: list[list[int]] = [list(w) for w in several]
         self.branches = torch.nn.ModuleList(
             torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype, device=device) for a, b in pairwise(w))
             for w in self.widths

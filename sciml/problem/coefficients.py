@@ -212,7 +212,7 @@ def coefficient(
     source: Any,
     *,
     default: Any = None,
-    gradient: Callable[[np.ndarray], np.ndarray] | None = None,
+    gradient: Any = None,
     axes: Sequence[np.ndarray] | None = None,
     order: int = 1,
     shape: tuple[int, ...] = (),
@@ -248,7 +248,8 @@ def coefficient(
     if isinstance(source, Mapping):
         return RegionCoefficient(source, default)
     if callable(source):
-        return PointCoefficient(source, gradient, shape)
+        function: Any = source
+        return PointCoefficient(function, gradient, shape)
     if axes is None:
         raise DeclarationError("A coefficient given as an array needs the `axes` of its grid.")
     return GridCoefficient(source, axes, order)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import ufl
+from ufl.constantvalue import ScalarValue, Zero
 
 from sciml.errors import ConditionError
 
@@ -151,14 +152,14 @@ def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:
     if isinstance(value, (tuple, list, np.ndarray)):
         value = ufl.as_tensor(np.asarray(value, dtype=object).tolist())
     try:
-        expression = ufl.as_ufl(value)
+        expression: Any = ufl.as_ufl(value)
     except Exception:
         raise ConditionError(f"{where}: {value!r} is neither a number nor a UFL expression.") from None
-    if isinstance(expression, ufl.constantvalue.ScalarValue) and not np.isfinite(complex(expression)):
+    if isinstance(expression, ScalarValue) and not np.isfinite(complex(expression)):
         raise ConditionError(f"{where}: the value {value!r} is not finite.")
     if expression.ufl_shape != shape:
-        if isinstance(expression, ufl.constantvalue.Zero) or _is_zero(value):
-            return ufl.constantvalue.Zero(shape)
+        if isinstance(expression, Zero) or _is_zero(value):
+            return Zero(shape)
         raise ConditionError(f"{where}: the value has shape {expression.ufl_shape}, needed is {shape}.")
     return expression
 

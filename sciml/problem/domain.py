@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.stats import qmc
@@ -298,7 +299,8 @@ class Box(Domain):
     def mesh(self, cells: int | Sequence[int] | None = None, cell_type: str = "simplex") -> MeshData:
         if self.dim > 3:
             raise DomainError(f"A box in {self.dim} dimensions cannot be meshed; meshes exist up to 3.")
-        return box_mesh(self.lower, self.upper, 16 if cells is None else cells, cell_type)
+        kind: Any = cell_type
+        return box_mesh(self.lower.tolist(), self.upper.tolist(), 16 if cells is None else cells, kind)
 
 
 def sobol(n: int, dim: int, generator: np.random.Generator) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import ufl
+from ufl.core.expr import Expr
 
 from sciml.errors import ConditionError, DeclarationError, ScimlError, UnsupportedError
 from sciml.problem.coefficients import Coefficient
@@ -357,7 +358,7 @@ class Problem:
             raise DeclarationError(f"`reaction` goes with `flux`; put its term into `{laws[0]}` instead.")
 
     def _call(self, what: str, function: Any, available: Mapping[str, Any]) -> Any:
-        if isinstance(function, (ufl.core.expr.Expr, ufl.Form)) or not callable(function):
+        if isinstance(function, (Expr, ufl.Form)) or not callable(function):
             return function
         try:
             return function(**_arguments(function, available))
@@ -384,8 +385,8 @@ class Problem:
     def _weak(self, available: Mapping[str, Any]) -> Any:
         if self.weak is None:
             return None
-        form = self._call("weak", self.weak, available)
-        if not isinstance(form, ufl.Form) or [a.number() for a in form.arguments()] != [0]:
+        form: Any = self._call("weak", self.weak, available)
+        if not isinstance(form, ufl.Form) or [a.number() for a in form.arguments() or ()] != [0]:
             raise DeclarationError("`weak` must return a UFL form that is linear in the test function v (… * dx).")
         check_parts("weak", form, self.domain)
         return form

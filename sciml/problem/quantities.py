@@ -54,8 +54,8 @@ def as_quantity(name: str, value: Any, domain: Domain) -> Quantity:
 
 
 def _as_point_value(name: str, value: PointValue, domain: Domain) -> PointValue:
-    at = ufl.as_vector(list(value.at)) if isinstance(value.at, (tuple, list, np.ndarray)) else ufl.as_ufl(value.at)
-    expression = ufl.as_ufl(value.expression)
+    at: Any = ufl.as_vector(list(value.at)) if isinstance(value.at, (tuple, list, np.ndarray)) else ufl.as_ufl(value.at)
+    expression: Any = ufl.as_ufl(value.expression)
     if at.ufl_shape != (domain.dim,) or expression.ufl_shape != ():
         raise DeclarationError(
             f"Quantity {name!r} needs a scalar expression and a point with {domain.dim} coordinates."
@@ -72,7 +72,7 @@ def check_parts(what: str, form: ufl.Form, domain: Domain) -> None:
         A boundary or region that does not exist, or a number in place of a name.
     """
     for integral in form.integrals():
-        numbers = integral.subdomain_id()
+        numbers: Any = integral.subdomain_id()
         for number in numbers if isinstance(numbers, tuple) else (numbers,):
             if number in ("everywhere", "otherwise"):
                 continue

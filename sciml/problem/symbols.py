@@ -86,7 +86,7 @@ def abstract_mesh(dim: int) -> ufl.Mesh:
     return ufl.Mesh(SmoothElement(cell, (dim,), 1))
 
 
-def symbol(dim: int, shape: tuple[int, ...] = ()) -> ufl.Coefficient:
+def symbol(dim: int, shape: tuple[int, ...] = ()) -> Any:
     """A fresh smooth field of value shape `shape` on the abstract mesh of dimension `dim`."""
     mesh = abstract_mesh(dim)
     return ufl.Coefficient(ufl.FunctionSpace(mesh, SmoothElement(mesh.ufl_cell(), shape)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -98,7 +98,7 @@ class FEField(Field):
         )
         mesh = FEMesh(data, problem.domain)
         space = lagrange_space(mesh, int(group.attrs["degree"]), problem.shape)
-        function = fem.Function(space, name=problem.field_name)
+        function: Any = fem.Function(space, name=problem.field_name)
         # DOLFINx numbers unknowns as it likes, so they are found again by their place.
         own = space.tabulate_dof_coordinates()[:, : data.dim]
         distance, source = cKDTree(group["dof_points"][()]).query(own)

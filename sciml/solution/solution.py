@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,9 +121,9 @@ class Solution:
     trainable_parameters: int = 0
     seed: int = 0
     device: str = "cpu"
-    versions: dict[str, str] = field(default_factory=dict)
-    details: dict[str, Any] = field(default_factory=dict)
-    history: dict[str, np.ndarray] = field(default_factory=dict)
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    history: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     error_estimate: ErrorEstimate | None = None
 
     def __repr__(self) -> str:

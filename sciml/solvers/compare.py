@@ -244,7 +244,7 @@ def _refer(problem: Problem, can_refer: bool, report: Any) -> tuple[Comparison, 
         return Comparison(problem, None, None), None
     from sciml.problem import Box
 
-    sharper = {"accuracy": 1e-6} if isinstance(problem.domain, Box) else {"refine": 2}
+    sharper: dict[str, Any] = {"accuracy": 1e-6} if isinstance(problem.domain, Box) else {"refine": 2}
     solution = solve(problem, REFERENCE, report=report, **sharper)
     estimate = solution.error_estimate
     own = None if estimate is None else estimate.relative_l2

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-import ufl
+from ufl import classes
 
 from sciml.forms import (
     PointwiseOperator,
@@ -114,11 +114,11 @@ class ProblemConformance:
 def summands(expression: Any) -> list[Any]:
     """The terms that a lowered expression adds up, products and quotients of sums multiplied out."""
     operands = expression.ufl_operands
-    if isinstance(expression, ufl.classes.Sum):
+    if isinstance(expression, classes.Sum):
         return [term for operand in operands for term in summands(operand)]
-    if isinstance(expression, ufl.classes.Product):
+    if isinstance(expression, classes.Product):
         return [a * b for a, b in product(*map(summands, operands))]
-    if isinstance(expression, ufl.classes.Division):
+    if isinstance(expression, classes.Division):
         return [term / operands[1] for term in summands(operands[0])]
     return [expression]
 

@@ -45,9 +45,9 @@ CASES: dict[str, Callable[[], Problem]] = {
     ),
     "robin_2d": lambda: Problem(
         domain=Box((0, 0), (2, 1)),
-        flux=lambda u, x: (1 + x[0]) * grad(u),
+        flux=lambda u, x: (x[0] + 1) * grad(u),
         reaction=lambda u: u,
-        exact=lambda x: exp(-x[0]) * (1 + x[1] ** 2),
+        exact=lambda x: exp(-x[0]) * (x[1] * x[1] + 1),
         conditions=[Dirichlet(on="left"), Robin(alpha=2.0, on=["right", "top"]), Neumann(on="bottom")],
     ),
     "nonlinear_2d": lambda: Problem(

@@ -105,7 +105,9 @@ LAWS = {
 }
 
 
-@pytest.mark.parametrize(("declared", "linear", "symmetric", "monotone", "constant", "separable", "order"), LAWS.values(), ids=LAWS)
+@pytest.mark.parametrize(
+    ("declared", "linear", "symmetric", "monotone", "constant", "separable", "order"), LAWS.values(), ids=LAWS
+)
 def test_laws(poisson, declared, linear, symmetric, monotone, constant, separable, order):
     facts = analyse(poisson(**declared)).as_dict()
     found = [facts[k] for k in ("linear", "symmetric", "monotone", "constant_coefficients", "separable", "order")]
