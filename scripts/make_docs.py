@@ -1,0 +1,55 @@
+"""Regenerate the parts of README.md that follow from the code: the tables of solvers and problems."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from sciml.cli.listing import catalogue_rows
+from sciml.registry import load_solver, solver_names
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+
+
+def solver_table() -> str:
+    """One line per solver."""
+    lines = ["| solver | what it is | options (of many) |", "| --- | --- | --- |"]
+    for name in solver_names():
+        solver = load_solver(name)
+        options = ", ".join(f"`{key}`" for key in list(solver.Options.model_fields)[1:8])
+        lines.append(f"| `{name}` | {solver.title} | {options} |")
+    return "\n".join(lines)
+
+
+def problem_table() -> str:
+    """One line per problem, with a mark for each solver that can do it."""
+    names = solver_names()
+    lines = ["| problem | | " + " | ".join(names) + " |", "| --- | --- |" + " :-: |" * len(names)]
+    for row in catalogue_rows():
+        marks = " | ".join("✓" if name in row["solvers"] else "–" for name in names)
+        lines.append(f"| `{row['problem']}` | {row['title']} | {marks} |")
+    return "\n".join(lines)
+
+
+def regenerated(text: str) -> str:
+    """The text with its generated parts made anew."""
+    for key, table in (("solvers", solver_table()), ("problems", problem_table())):
+        pattern = rf"(<!-- begin generated: {key} -->).*?(<!-- end generated: {key} -->)"
+        text = re.sub(pattern, lambda m, t=table: f"{m[1]}\n{t}\n{m[2]}", text, flags=re.DOTALL)
+    return text
+
+
+def main() -> int:
+    """Write README.md; with --check, only say whether it is up to date."""
+    old = README.read_text(encoding="utf-8")
+    new = regenerated(old)
+    if "--check" in sys.argv:
+        print("up to date" if new == old else "README.md is out of date; run `make docs`")
+        return int(new != old)
+    README.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
