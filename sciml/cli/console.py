@@ -58,7 +58,10 @@ def _plain_reporter(label: str) -> Callable[[Report], None]:
 
 def significant(value: float | None, digits: int = 3) -> str:
     """A number in few digits, a dash for none."""
-    return "–" if value is None else f"{value:.{digits}g}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.1e}"
+    if value is None:
+        return "–"
+    plain = value == 0 or 1e-3 <= abs(value) < 10.0 ** max(4, digits)
+    return f"{value:.{digits}g}" if plain else f"{value:.{max(1, digits - 2)}e}"
 
 
 def result_table(rows: list[dict[str, Any]]) -> Table:

@@ -195,15 +195,15 @@ class _Run:
             return
         if self._fits(self.outcome.delivered):
             self.outcome.notes.append(
-                f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {degree + 1} and {degree}: "
-                f"a finer level measures the error"
+                f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {degree + 1} and "
+                f"{degree}: a finer level measures the error"
             )
             self.solve(data.refine())
             self._estimate()
         else:
             self.outcome.notes.append(
-                "the observed rate is below the expected one: a singularity, or cells that are too large; the error may "
-                "be overestimated"
+                "the observed rate is below the expected one: a singularity, or cells that are too large; the error "
+                "may be overestimated"
             )
 
     def _box(self, cells: int) -> MeshData:

@@ -117,13 +117,20 @@ def _maps(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> F
         if reference is not None:
             _draw(figure, axes[row, 1], triangulation, shown[1], f"{name}, {_truth_label(truth)}", limits, _SEQUENTIAL)
             error = values - reference if problem.shape == () else _magnitude(values - reference)
-            size = float(np.nanmax(np.abs(error))) or 1e-16
+            size = _size(error)
             bounds = (-size, size) if problem.shape == () else (0.0, size)
             colours = _DIVERGING if problem.shape == () else _SEQUENTIAL
             _draw(figure, axes[row, 2], triangulation, error, "error", bounds, colours)
     where = "" if problem.dim == 2 else f" (plane through the middle of x₂{' …' if problem.dim > 3 else ''})"
     figure.suptitle(title + where)
     return figure
+
+
+def _size(error: np.ndarray) -> float:
+    """Largest error, or nearly so where a single point would hide all the rest."""
+    magnitudes = np.abs(error[np.isfinite(error)])
+    largest, most = float(magnitudes.max()), float(np.quantile(magnitudes, 0.995))
+    return (2 * most if largest > 5 * most > 0 else largest) or 1e-16
 
 
 def _plane(field: Field) -> tuple[Triangulation, np.ndarray]:
@@ -162,4 +169,6 @@ def _draw(
         triangulation, np.nan_to_num(values), shading="gouraud", cmap=colours, vmin=low, vmax=high, rasterized=True
     )
     axis.set(title=title, xlabel="x₀", ylabel="x₁", aspect="equal")
-    figure.colorbar(image, ax=axis, shrink=0.85)
+    beyond = bool(np.nanmax(values) > high * (1 + 1e-9)), bool(np.nanmin(values) < low - 1e-9 * abs(low))
+    extend = {(True, True): "both", (True, False): "max", (False, True): "min"}.get(beyond, "neither")
+    figure.colorbar(image, ax=axis, shrink=0.85, extend=extend)

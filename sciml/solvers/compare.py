@@ -166,7 +166,8 @@ class Comparison:
         """Draw all solutions with their errors."""
         from sciml.solution.plot import plot_fields, save_figure
 
-        fields = [(row.label, row.solution.field) for row in self.rows if row.solution is not None]
+        solved = [(row.label, row.solution.field) for row in self.rows if row.solution is not None]
+        fields = [(label, field) for label, field in solved if field is not self.truth] or solved
         figure = plot_fields(fields, self.truth, title=self.problem.title or self.problem.name)
         if path is not None:
             save_figure(figure, path)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from ufl import Identity, as_vector, conditional, dot, ds, dx, grad, gt, inner, lt, sym, tr
+from ufl import Identity, as_vector, conditional, dot, grad, gt, inner, ln, lt, sqrt, sym, tr
 
-from sciml import Dirichlet, Mean, MeshDomain, Neumann, Robin, coefficient, parameter, solve, vector
+from sciml import Dirichlet, Mean, MeshDomain, Neumann, Robin, coefficient, ds, dx, parameter, solve, vector
+from sciml.errors import ConditionError
 from sciml.problem import MeshData
 from sciml.problem.mesh import curve_mesh
 
@@ -153,6 +154,38 @@ def test_jumps_along_cell_faces(poisson, two_materials, shape, source):
         x = np.linspace(0, 2, 21)
         wanted = np.where(x < 1, x, 1 + (x - 1) / 4)
         np.testing.assert_allclose(solution.evaluate(np.stack([x, 0 * x + 0.3], axis=1)), wanted, atol=TOLERANCE)
+
+
+def test_a_weak_form_by_regions_and_sides(poisson, two_materials):
+    problem = poisson(
+        domain=two_materials(),
+        weak=lambda u, v: (
+            inner(grad(u), grad(v)) * dx("steel") + 4 * inner(grad(u), grad(v)) * dx("wood") - v * ds("x0+")
+        ),
+        load=0.0,
+        conditions=[Dirichlet(0.0, on="x0-")],
+    )
+    values = solve(problem, degree=1, measure_error=False).evaluate([[1.0, 0.5], [2.0, 0.5]])
+    np.testing.assert_allclose(values, [1.0, 1.25], atol=TOLERANCE)
+
+
+def test_a_weak_form_on_a_box_knows_aliases(poisson):
+    problem = poisson(
+        weak=lambda u, v: inner(grad(u), grad(v)) * dx - 2 * v * ds(("right", "x1+")),
+        load=0.0,
+        conditions=[Dirichlet(0.0, on="left"), Neumann(1.0, on="bottom")],
+        quantities=lambda u, n: {"in": dot(grad(u), n) * ds("left")},
+    )
+    solution = solve(problem, cells=16, measure_error=False)
+    assert solution.quantities()["in"] == pytest.approx(-5, rel=0.05)
+
+
+@pytest.mark.xfail(strict=True, reason="a node whose value is not a number is left free")
+@pytest.mark.parametrize("value", [lambda x: sqrt(x[0] - 1e-3), lambda x: ln(x[0])], ids=["nan", "infinite"])
+def test_boundary_values_that_are_not_finite_at_a_node_are_refused(poisson, value):
+    problem = poisson(load=0.0, conditions=lambda x: [Dirichlet(value(x), on="bottom")])
+    with pytest.raises(ConditionError, match="Dirichlet on bottom: the value is not finite at"):
+        solve(problem, cells=4, measure_error=False)
 
 
 def test_a_parameter_as_the_value_of_a_region(poisson, two_materials):

@@ -20,7 +20,9 @@ def smooth_vector(x):
 
 def body(poisson, dim, **changes):
     conditions = [Dirichlet(on="left"), Neumann(on="right")]
-    return poisson(dim, **({"fields": {"d": vector}, "flux": hooke, "exact": smooth_vector, "conditions": conditions} | changes))
+    return poisson(
+        dim, **({"fields": {"d": vector}, "flux": hooke, "exact": smooth_vector, "conditions": conditions} | changes)
+    )
 
 
 PROBLEMS = {
@@ -28,7 +30,11 @@ PROBLEMS = {
     "Robin": {"exact": lambda x: sin(x[0]) * x[1], "conditions": [Robin(alpha=2.0, on="boundary")]},
     "pure Neumann": {"load": lambda x: x[0] - 0.5, "conditions": [Mean(1.0)]},
     "advection": {"exact": lambda x: sin(x[0]) * exp(x[1]), "reaction": lambda u: 5 * u.dx(0)},
-    "reaction": {"exact": lambda x: sin(x[0]) * exp(x[1]), "flux": lambda u, x: exp(x[0]) * grad(u), "reaction": lambda u: u},
+    "reaction": {
+        "exact": lambda x: sin(x[0]) * exp(x[1]),
+        "flux": lambda u, x: exp(x[0]) * grad(u),
+        "reaction": lambda u: u,
+    },
     "elasticity": {"fields": {"d": vector}, "flux": hooke, "exact": smooth_vector},
 }
 
@@ -122,7 +128,9 @@ def follower(poisson, u_to_traction):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="a Cholesky factorisation is used for a matrix that the boundary makes unsymmetric")
+@pytest.mark.xfail(
+    strict=True, reason="a Cholesky factorisation is used for a matrix that the boundary makes unsymmetric"
+)
 def test_boundary_terms_that_make_the_system_unsymmetric(poisson):
     """The discrete equations hold: the residual is zero, whoever solves them."""
     problem = follower(poisson, lambda u: as_vector([u[1], 0.3 - 2 * u[0]]))

@@ -27,9 +27,7 @@ def pressed(poisson, by):
 def test_load_steps_end_at_the_same_solution(poisson):
     problem = pressed(poisson, 0.3)
     points = problem.domain.sample(50, np.random.default_rng(0))
-    at_once, in_steps = (
-        solve(problem, cells=6, degree=2, load_steps=n, measure_error=False) for n in (1, 5)
-    )
+    at_once, in_steps = (solve(problem, cells=6, degree=2, load_steps=n, measure_error=False) for n in (1, 5))
     assert np.abs(at_once.evaluate(points) - in_steps.evaluate(points)).max() < 1e-10
     assert at_once.details["start"] == "harmonic lift of the Dirichlet data"
     assert in_steps.details["start"] == "zero, 5 load steps"
@@ -38,6 +36,7 @@ def test_load_steps_end_at_the_same_solution(poisson):
 
 def test_loads_and_fluxes_grow_in_the_same_proportion(poisson):
     """All of load, Neumann and Robin data are scaled, so a linear law passes through multiples of its solution."""
+
     def exact(x):
         return 1 + x[0] * x[1] + x[1] ** 2
 

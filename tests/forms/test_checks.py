@@ -98,21 +98,21 @@ def test_data_that_are_not_finite_are_refused(poisson, changes, message):
     refuse(poisson(**changes), message)
 
 
-@pytest.mark.xfail(strict=True, reason="only samples of the sides are looked at, not their corners")
-def test_boundary_values_that_are_not_finite_in_a_corner_are_refused(poisson):
-    conditions = lambda x: [Dirichlet(ln(x[0]), on="bottom")]  # noqa: E731
-    refuse(poisson(load=0.0, conditions=conditions), "Dirichlet on bottom: the value is not finite")
-
-
 @pytest.mark.xfail(strict=True, reason="the coefficient of a Robin condition is not looked at")
 def test_an_exchange_coefficient_that_is_not_finite_is_refused(poisson):
     conditions = lambda x: [Robin(0.0, alpha=ln(x[0] - 2), on="top")]  # noqa: E731
     refuse(poisson(conditions=conditions), "Robin on top.* not finite")
 
 
-@pytest.mark.xfail(strict=True, reason="boundary values in terms of the unknown end in a KeyError")
-def test_boundary_values_cannot_depend_on_the_unknown(poisson):
-    refuse(poisson(conditions=lambda u: [Dirichlet(u**2, on="boundary")]), "Dirichlet .* unknown")
+@pytest.mark.xfail(strict=True, reason="such boundary values end in a KeyError or TypeError when they are needed")
+@pytest.mark.parametrize(("value", "word"), [(lambda u, n: u**2, "unknown"), (lambda u, n: n[0], "normal")])
+def test_boundary_values_are_functions_of_the_place(poisson, value, word):
+    refuse(poisson(conditions=lambda u, n: [Dirichlet(value(u, n), on="boundary")]), f"Dirichlet .* {word}")
+
+
+@pytest.mark.xfail(strict=True, reason="the value in the first corner of the domain is taken")
+def test_a_mean_value_does_not_depend_on_the_place(poisson):
+    refuse(poisson(load=0.0, conditions=lambda x: [Mean(x[0])]), "mean")
 
 
 # -- corners ---------------------------------------------------------------------------------------------

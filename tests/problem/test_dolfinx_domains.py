@@ -6,6 +6,7 @@ from ufl import grad
 
 from sciml import Box, Dirichlet, DolfinxMesh, Neumann, coefficient, solve
 from sciml.errors import DomainError
+from sciml.fem import require
 
 deprecated = pytest.mark.xfail(strict=True, reason="geometry.cmap of DOLFINx is deprecated")
 
@@ -13,7 +14,7 @@ deprecated = pytest.mark.xfail(strict=True, reason="geometry.cmap of DOLFINx is 
 @pytest.fixture
 def tagged():
     """The unit square with tags 1 (left), 2 (right) on facets, 5 (x < ½) and 6 on cells."""
-    import sciml.fem  # noqa: F401  loads DOLFINx's libraries
+    require()
     from dolfinx import mesh
     from mpi4py import MPI
 

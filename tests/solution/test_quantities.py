@@ -144,7 +144,9 @@ def test_on_curved_cells(poisson, bent_box):
 
 def test_of_a_network(poisson):
     """The same field by jets of the network and by quadrature of its values."""
-    problem = poisson(quantities=lambda u: {"energy": energy(u), "integral": u * dx, "bending": u.dx(0).dx(0) ** 2 * dx})
+    problem = poisson(
+        quantities=lambda u: {"energy": energy(u), "integral": u * dx, "bending": u.dx(0).dx(0) ** 2 * dx}
+    )
     module = PhysicalNetwork(MLP([2, 8, 1]), problem, unknown_scale=1.0, hard=True)
     field = NetworkField(problem, module)
     points, weights = problem.domain.quadrature(10_000)

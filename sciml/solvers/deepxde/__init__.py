@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -46,6 +48,7 @@ class DeepxdeOptions(SolverOptions):
     rar_add: int = Field(50, ge=1, description="points that a refinement adds")
     rar_max_points: int | None = Field(None, ge=1, description="stop adding at this many; twice `points` by default")
     dtype: Literal["float64", "float32"] = Field("float64", description="of all numbers")
+    threads: int | None = Field(1, ge=1, description="threads for torch (small networks want one); none keeps torch's")
     checkpoint_every: float = Field(30.0, ge=0, description="CPU seconds between checkpoints")
 
     @field_validator("network")
@@ -94,14 +97,15 @@ class DeepxdeSolver(Solver):
             generator=np.random.default_rng([context.seed, 0]),
         )
         start = time.perf_counter()
-        result = train(
-            training,
-            self._training_options(options, context),
-            progress=lambda p: context.report(
-                Progress({"adam": "Adam", "lbfgs": "L-BFGS"}[p.phase], p.iteration, p.total, f"loss {p.loss:.2e}")
-            ),
-            resume=context.resume,
-        )
+        with _threads(options.threads):
+            result = train(
+                training,
+                self._training_options(options, context),
+                progress=lambda p: context.report(
+                    Progress({"adam": "Adam", "lbfgs": "L-BFGS"}[p.phase], p.iteration, p.total, f"loss {p.loss:.2e}")
+                ),
+                resume=context.resume,
+            )
         seconds = Seconds(train=time.perf_counter() - start)
         network = result.network.module if user is not None else as_mlp(result.network)  # type: ignore[attr-defined]
         model = PhysicalNetwork(network, problem, unknown_scale=unknown, hard=hard)  # type: ignore[arg-type]
@@ -162,10 +166,21 @@ class DeepxdeSolver(Solver):
                 "points": result.n_points,
                 "refinements": result.rounds,
                 "scales": scales,
-                "threads": torch.get_num_threads(),
+                "threads": options.threads or torch.get_num_threads(),
             },
             history={"iteration": iterations, "loss": losses.sum(axis=1), "terms": losses},
         )
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def as_mlp(network: torch.nn.Module) -> MLP:
