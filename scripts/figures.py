@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -31,7 +32,7 @@ def _network(dim: int, outputs: int) -> torch.nn.Sequential:
     torch.manual_seed(0)
     sizes = [dim, 64, 64, 64, 64]
     layers: list[torch.nn.Module] = []
-    for a, b in zip(sizes, sizes[1:]):
+    for a, b in pairwise(sizes):
         layers += [torch.nn.Linear(a, b, dtype=torch.float64), torch.nn.Tanh()]
     return torch.nn.Sequential(*layers, torch.nn.Linear(64, outputs, dtype=torch.float64))
 
@@ -150,7 +151,7 @@ def _in_turns(runs: dict[str, Callable], net: torch.nn.Module, repetitions: int 
 
 
 def _smooth(dim: int) -> Problem:
-    def exact(x):  # noqa: ANN001, ANN202
+    def exact(x):  # noqa: ANN001
         out = exp(x[0])
         for axis in range(dim):
             out = out * sin(pi * x[axis] + 0.3)

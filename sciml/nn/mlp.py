@@ -61,8 +61,11 @@ class MLP(torch.nn.Module):
         self.activation = activation
         several: Any = widths if not isinstance(widths[0], int) else [widths]
         self.widths: list[list[int]] = [list(w) for w in several]
+        # A Linear layer would initialise itself from the global generator.
         self.branches = torch.nn.ModuleList(
-            torch.nn.ModuleList(torch.nn.Linear(a, b, dtype=dtype, device=device) for a, b in pairwise(w))
+            torch.nn.ModuleList(
+                torch.nn.utils.skip_init(torch.nn.Linear, a, b, dtype=dtype, device=device) for a, b in pairwise(w)
+            )
             for w in self.widths
         )
         if torch.device(device).type != "meta":

@@ -122,7 +122,7 @@ def test_laws(poisson, declared, linear, symmetric, monotone, constant, separabl
 def test_poisson_in_any_dimension(poisson, dim):
     facts = analyse(poisson(dim)).facts()
     assert (facts.dim, facts.components, facts.order) == (dim, 1, 2)
-    assert facts.linear and facts.symmetric and facts.monotone and facts.constant_coefficients and facts.separable
+    assert (facts.linear, facts.symmetric, facts.monotone, facts.constant_coefficients, facts.separable) == (True,) * 5
 
 
 def test_a_mesh_has_no_separable_operator(poisson, bent_box):
@@ -157,7 +157,6 @@ def test_boundary_terms_take_part_in_monotonicity(poisson, outflow):
     assert analyse(poisson(conditions=conditions)).monotone is False
 
 
-KINK = (0.3, 0.6)
 FLUXES = {
     "smooth": (lambda u, x: (1 + sin(x[0])) * grad(u), True),
     "jump in x": (lambda u, x: conditional(lt(x[0], 0.3), 1.0, 2.0) * grad(u), False),

@@ -90,6 +90,17 @@ def test_parallel_networks_of_which_one_is_linear():
     agree(taylor_jet(network, points_of(2), keys_of(2, 2)), reverse_jet(network, points_of(2), keys_of(2, 2)))
 
 
+@pytest.mark.parametrize("n", [0, 1, 3000])
+def test_any_number_of_points(n):
+    """Large batches go through in blocks: rows are the same as by themselves."""
+    network, keys = seeded(MLP([10, 8, 8, 1])), keys_of(10, 1)
+    x = points_of(10, n)
+    jet = taylor_jet(network, x, keys)
+    assert {value.shape for value in jet.values()} == {(n,)}
+    if n:
+        agree({key: value[-1:] for key, value in jet.items()}, taylor_jet(network, x[-1:], keys))
+
+
 def test_gradients_with_respect_to_weights_agree():
     network, x, keys = seeded(MLP([2, 8, 8, 1])), points_of(2), keys_of(2, 1)
     gradients = []

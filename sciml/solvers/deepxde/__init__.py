@@ -40,7 +40,8 @@ class DeepxdeOptions(SolverOptions):
     conditions: Literal["auto", "hard", "soft"] = Field(
         "auto", description="Dirichlet conditions built in (boxes), as loss terms, or built in where possible"
     )
-    boundary_weight: float = Field(100.0, gt=0, description="weight of the boundary terms in the loss")
+    boundary_weight: float = Field(100.0, gt=0, description="weight of Dirichlet terms in the loss (the equation has 1)")
+    flux_weight: float = Field(10.0, gt=0, description="weight of Neumann, Robin and natural terms in the loss")
     unknown_scale: float | None = Field(None, gt=0, description="typical size of the unknown; estimated by default")
     sampler: Literal["fixed", "rar"] = Field("fixed", description="fixed points, or residual-based refinement")
     rar_every: int = Field(500, ge=1, description="iterations between two refinements")
@@ -94,6 +95,7 @@ class DeepxdeSolver(Solver):
             points=options.points,
             boundary_points=options.boundary_points,
             boundary_weight=options.boundary_weight,
+            flux_weight=options.flux_weight,
             generator=np.random.default_rng([context.seed, 0]),
         )
         start = time.perf_counter()

@@ -68,6 +68,7 @@ class _Setup:
     scales: Scales
     hard: bool
     boundary_weight: float
+    flux_weight: float
     jets: _JetCache
 
 
@@ -80,6 +81,7 @@ def build_training(
     points: int,
     boundary_points: int,
     boundary_weight: float,
+    flux_weight: float,
     generator: np.random.Generator,
 ) -> Training:
     """Residuals and conditions in multiples of their typical sizes, with quasi-random points.
@@ -95,12 +97,12 @@ def build_training(
         Whether Dirichlet conditions are built into the model.
     points, boundary_points : int
         In the domain, and on the whole boundary (at least 16 a part).
-    boundary_weight : float
-        Weight of each boundary term; the equation's weight is 1.
+    boundary_weight, flux_weight : float
+        Weights of each Dirichlet (and mean value) term, and of each term in the flux; the equation's weight is 1.
     generator : numpy Generator
         For the points.
     """
-    setup = _Setup(problem, scales, hard, boundary_weight, _JetCache())
+    setup = _Setup(problem, scales, hard, boundary_weight, flux_weight, _JetCache())
     return Training(
         dim=problem.dim,
         outputs=problem.n_components,
@@ -154,7 +156,8 @@ def _term(
     setup: _Setup, condition: Condition | None, component: int, points: np.ndarray, normals: np.ndarray
 ) -> BoundaryTerm:
     operator = boundary_residual(setup.problem, condition, component)
-    scale = setup.scales.unknown if isinstance(condition, Dirichlet) else setup.scales.flux
+    essential = isinstance(condition, Dirichlet)
+    scale = setup.scales.unknown if essential else setup.scales.flux
     static = _StaticCache(operator, normals)
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
@@ -164,7 +167,7 @@ def _term(
         return operator(here, jet, normal=normal, static=static.get(here)) / scale
 
     name = f"{'natural' if condition is None else condition}, component {component}"
-    return BoundaryTerm(name, points, residual, setup.boundary_weight)
+    return BoundaryTerm(name, points, residual, setup.boundary_weight if essential else setup.flux_weight)
 
 
 def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
