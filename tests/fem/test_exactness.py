@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ufl import Identity, as_vector, conditional, dot, grad, gt, inner, ln, lt, sqrt, sym, tr
+from ufl import Identity, as_vector, conditional, dot, grad, gt, inner, lt, sqrt, sym, tr
 
 from sciml import Dirichlet, Mean, MeshDomain, Neumann, Robin, coefficient, ds, dx, parameter, solve, vector
 from sciml.errors import ConditionError
@@ -181,9 +181,8 @@ def test_a_weak_form_on_a_box_knows_aliases(poisson):
 
 
 @pytest.mark.xfail(strict=True, reason="a node whose value is not a number is left free")
-@pytest.mark.parametrize("value", [lambda x: sqrt(x[0] - 1e-3), lambda x: ln(x[0])], ids=["nan", "infinite"])
-def test_boundary_values_that_are_not_finite_at_a_node_are_refused(poisson, value):
-    problem = poisson(load=0.0, conditions=lambda x: [Dirichlet(value(x), on="bottom")])
+def test_boundary_values_that_are_not_finite_at_a_node_are_refused(poisson):
+    problem = poisson(load=0.0, conditions=lambda x: [Dirichlet(sqrt(x[0] - 1e-3), on="bottom")])
     with pytest.raises(ConditionError, match="Dirichlet on bottom: the value is not finite at"):
         solve(problem, cells=4, measure_error=False)
 

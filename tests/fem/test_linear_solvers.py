@@ -152,7 +152,7 @@ def test_a_linear_solve_that_leaves_a_residual_is_no_success(poisson, monkeypatc
 def test_boundary_terms_that_make_the_system_indefinite(poisson):
     conditions = [Robin(0.0, alpha=-3.0, on="left"), Dirichlet(0.0, on="right")]
     direct, gamg = (
-        solve(poisson(conditions=conditions), cells=8, measure_error=False, linear_solver=s).evaluate([[0.5, 0.5]])
+        solve(poisson(conditions=conditions), cells=8, measure_error=False, linear_solver=s).evaluate([[0.25, 0.5]])
         for s in ("direct", "gamg")
     )
     assert gamg == pytest.approx(direct, rel=1e-8)
@@ -193,6 +193,16 @@ def test_options_of_petsc_reach_it(poisson):
         solve(poisson(), cells=4, petsc_options={"ksp_type": "nonsense"})
 
 
+@pytest.mark.xfail(strict=True, reason="options of inner solvers are read when the values are gone already")
+def test_options_of_the_smoother_reach_it(poisson):
+    """More smoothing, fewer iterations."""
+    plain, smooth = (
+        solve(poisson(), cells=24, linear_solver="gamg", petsc_options=options, measure_error=False)
+        for options in ({}, {"mg_levels_ksp_max_it": 8})
+    )
+    assert smooth.details["linear_iterations"] < 0.7 * plain.details["linear_iterations"]
+
+
 @pytest.mark.xfail(strict=True, reason="PETSc's error has several lines")
 def test_a_refused_option_of_petsc_is_one_sentence(poisson):
     with pytest.raises(OptionError) as caught:
@@ -210,5 +220,5 @@ def test_options_do_not_leak_into_later_solves(poisson):
     from petsc4py import PETSc
 
     before = dict(PETSc.Options().getAll())
-    solve(poisson(), cells=4, petsc_options={"ksp_max_it": 7}, measure_error=False)
+    solve(poisson(), cells=4, linear_solver="gamg", petsc_options={"ksp_max_it": 77}, measure_error=False)
     assert PETSc.Options().getAll() == before

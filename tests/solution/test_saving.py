@@ -146,7 +146,7 @@ def test_files_that_are_no_solution_are_refused(poisson, tmp_path, content):
 
 def test_the_record_is_json_without_nan(poisson, tmp_path):
     problem = poisson(parameters={"k": 2.0, "c": (1.0, 2.0)}, exact=lambda x, p: p.k * x[0] + p.c[1] * x[1])
-    solution = solve(problem, cells=4, petsc_options={"ksp_rtol": 1e-9})
+    solution = solve(problem, cells=4, linear_solver="gamg", petsc_options={"ksp_rtol": 1e-9})
     text = solution.write_record(tmp_path / "record.json").read_text()
 
     def refuse(name):
@@ -160,7 +160,7 @@ def test_the_record_is_json_without_nan(poisson, tmp_path):
     assert record["options"]["degree"] == 2
     assert record["options"]["petsc_options"] == {"ksp_rtol": 1e-9}
     assert set(record["seconds"]) == {"setup", "train", "solve", "post"}
-    assert record["error_estimate"]["relative_l2"] < 1e-10
+    assert record["error_estimate"]["relative_l2"] < 1e-8
     assert {"numpy", "fenics-ufl"} <= set(record["versions"])
     assert record["problem"] == "in memory"
     assert record["source"] is None
