@@ -35,7 +35,7 @@ def _snake(name: str) -> str:
 
 def _classes_of(module: ModuleType) -> list[type[Problem]]:
     """Problem classes that a module defines itself, in order of definition."""
-    found = [
+    return [
         member
         for name, member in vars(module).items()
         if inspect.isclass(member)
@@ -43,7 +43,6 @@ def _classes_of(module: ModuleType) -> list[type[Problem]]:
         and member.__module__ == module.__name__
         and not name.startswith("_")
     ]
-    return sorted(found, key=lambda cls: inspect.getsourcelines(cls)[1])
 
 
 @cache

@@ -108,13 +108,14 @@ class LinearSolver:
         options = PETSc.Options()
         for key, value in petsc_options.items():
             options[prefix + key] = value
+        # Inner solvers read theirs when they are set up, so the values stay until the solver is destroyed.
+        self._given = {key: prefix + key for key in petsc_options}
         try:
             ksp.setFromOptions()
         except PETSc.Error as error:
-            raise OptionError(f"PETSc does not accept petsc_options={dict(petsc_options)!r} ({error}).") from error
-        finally:
-            for key in petsc_options:
-                options.delValue(prefix + key)
+            raise OptionError(
+                f"PETSc does not accept petsc_options={dict(petsc_options)!r} (error {error.ierr})."
+            ) from error
 
     def solve(self, matrix: PETSc.Mat, right: PETSc.Vec, solution: PETSc.Vec) -> int:
         """Solve; returns the iterations.
@@ -129,6 +130,7 @@ class LinearSolver:
             self.ksp.solve(right, solution)
         except PETSc.Error as error:
             raise DivergenceError(f"PETSc failed in the linear solver {self.choice}: {error}.") from error
+        self.forget_options()
         reason = self.ksp.getConvergedReason()
         if reason < 0 or not np.isfinite(solution.norm()):
             raise DivergenceError(
@@ -137,6 +139,16 @@ class LinearSolver:
                 f"a singular operator."
             )
         return int(self.ksp.getIterationNumber())
+
+    def forget_options(self) -> None:
+        """Take the user's options out of PETSc's global ones; refuse those that nothing has read."""
+        options = PETSc.Options()
+        unused = [key for key, full in self._given.items() if not options.used(full)]
+        for full in self._given.values():
+            options.delValue(full)
+        self._given = {}
+        if unused:
+            raise OptionError(f"PETSc has no use for the option {unused[0]!r} with the linear solver {self.choice}.")
 
     def destroy(self) -> None:
         """Free PETSc's memory."""
@@ -161,6 +173,12 @@ _WORDS = {
     "DIVERGED_LOCAL_MIN": "a local minimum of the residual norm was reached",
     "DIVERGED_FUNCTION_COUNT": "too many residual evaluations were needed",
     "DIVERGED_TR_DELTA": "the trust region collapsed",
+    "DIVERGED_JACOBIAN_DOMAIN": "the state left the domain of the law's derivative",
+    "DIVERGED_OBJECTIVE_DOMAIN": "the state left the energy's domain",
+    "DIVERGED_OBJECTIVE_NANORINF": "the energy became not-a-number",
+    "DIVERGED_BREAKDOWN_BICG": "the Krylov method broke down",
+    "DIVERGED_NONSYMMETRIC": "the matrix is not symmetric",
+    "DIVERGED_NULL": "the solver was not set up",
 }
 
 

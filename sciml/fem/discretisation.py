@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import basix
 import basix.ufl
 import numpy as np
 import ufl
@@ -15,7 +16,7 @@ from ufl.algorithms import expand_derivatives
 from ufl.algorithms.estimate_degrees import estimate_total_polynomial_degree
 from ufl.corealg.traversal import unique_pre_traversal
 
-from sciml.errors import OptionError
+from sciml.errors import ConditionError, OptionError
 from sciml.fem.compiling import compile_form
 from sciml.fem.functions import FEFunction, lagrange_space
 from sciml.fem.meshes import FEMesh, coordinate_element
@@ -37,6 +38,7 @@ class _Symbols:
     mapping: dict[Any, Any]
     unknown: ufl.Coefficient
     degree: int
+    geometry_degree: int
 
     def move(self, form: ufl.Form) -> ufl.Form:
         """The form on the concrete mesh, with quadrature degrees set."""
@@ -48,7 +50,13 @@ class _Symbols:
         return ufl.Form(moved)
 
     def _quadrature_degree(self, integrand: Any) -> int:
-        """UFL's estimate for polynomials of at most twice the element's degree, 2 p + 4 for all else."""
+        """UFL's estimate for polynomials of at most twice the element's degree, 2 p + 4 for all else.
+
+        Curved cells add the degree of their Jacobian's cofactors.
+        """
+        return self._degree_on_straight_cells(integrand) + (self.geometry_degree - 1) * self.mesh.topological_dimension
+
+    def _degree_on_straight_cells(self, integrand: Any) -> int:
         polynomial = not any(isinstance(node, _NOT_POLYNOMIAL) for node in unique_pre_traversal(integrand))
         estimate = estimate_total_polynomial_degree(integrand)
         return int(estimate) if polynomial and estimate <= 2 * self.degree else 2 * self.degree + 4
@@ -76,7 +84,7 @@ def _symbols(problem: Problem, data: MeshData, degree: int) -> _Symbols:
     for symbol, provider in problem.coefficient_fields.values():
         element = coefficient_element(provider, data.cell_type, degree)
         mapping[symbol] = ufl.Coefficient(ufl.FunctionSpace(mesh, element))
-    return _Symbols(mesh, mapping, unknown, degree)
+    return _Symbols(mesh, mapping, unknown, degree, data.degree)
 
 
 def coefficient_element(provider: Any, cell_type: str, degree: int) -> Any:
@@ -85,7 +93,11 @@ def coefficient_element(provider: Any, cell_type: str, degree: int) -> Any:
         return basix.ufl.element("DG", cell_type, 0, shape=provider.shape)
     if provider.smooth:
         return basix.ufl.element("Lagrange", cell_type, degree + 1, shape=provider.shape)
-    return basix.ufl.element("DG", cell_type, degree, shape=provider.shape)
+    # With nodes inside the cells: on their faces a field that jumps has no value.
+    variant = basix.LagrangeVariant.gl_warped
+    return basix.ufl.element(
+        basix.ElementFamily.P, cell_type, degree, variant, shape=provider.shape, discontinuous=True
+    )
 
 
 class Discretisation:
@@ -225,7 +237,11 @@ class Discretisation:
                 self.space, self.mesh.mesh.topology.dim - 1, self.mesh.facets(condition.on)
             )
             for component in condition.components(size):
-                values[nodes, component] = condition_value(self.problem, condition, component).at(points[nodes])
+                data = condition_value(self.problem, condition, component).at(points[nodes])
+                if not np.isfinite(data).all():
+                    bad = points[nodes][int(np.argmax(~np.isfinite(data)))]
+                    raise ConditionError(f"{condition}: the value is not finite at {bad.tolist()}.")
+                values[nodes, component] = data
         dofs = np.flatnonzero(~np.isnan(values))
         return dofs.astype(np.int32), values.ravel()[dofs]
 

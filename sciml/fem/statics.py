@@ -89,7 +89,13 @@ def solve_static(
         dim=discretisation.problem.dim,
         n_dofs=discretisation.n_dofs,
     )
-    system = _System(discretisation, choice, pure_neumann=analysis.pure_neumann, petsc_options=petsc_options or {})
+    system = _System(
+        discretisation,
+        choice,
+        pure_neumann=analysis.pure_neumann,
+        conserves=analysis.pure_neumann and analysis.conserves,
+        petsc_options=petsc_options or {},
+    )
     try:
         if analysis.linear:
             discretisation.u.x.array[:] = 0.0
@@ -108,9 +114,16 @@ class _System:
     """Assembled residual and Jacobian with constrained degrees of freedom taken out."""
 
     def __init__(
-        self, disc: Discretisation, choice: LinearChoice, *, pure_neumann: bool, petsc_options: Mapping[str, Any]
+        self,
+        disc: Discretisation,
+        choice: LinearChoice,
+        *,
+        pure_neumann: bool,
+        conserves: bool,
+        petsc_options: Mapping[str, Any],
     ) -> None:
         self.disc, self.choice, self.petsc_options = disc, choice, petsc_options
+        self._conserves = conserves
         space = disc.space
         self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
         constrained = disc.dirichlet[0]
@@ -151,7 +164,7 @@ class _System:
             local.set(0.0)
         fem.petsc.assemble_vector(out, self.disc.residual)
         out.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-        if self.null_space is not None:
+        if self.null_space is not None and self._conserves:
             # What quadrature leaves of an imbalance would otherwise act as a point source.
             self.null_space.remove(out)
         out.array[self.constrained] = 0.0
@@ -191,6 +204,8 @@ def _linear(system: _System, report: Report) -> StaticReport:
     system.load(step)
     system.residual(system.vector)
     residual = system.vector.norm() / scale if scale else 0.0
+    if residual > 1e-6:
+        raise DivergenceError(f"The linear solver {system.choice} left a relative residual of {residual:.1e}.")
     report(f"linear solve: {iterations} iterations, relative residual {residual:.1e}")
     return StaticReport(1, iterations, residual, str(system.choice), "boundary values")
 
@@ -245,6 +260,9 @@ def _newton(
     system: _System, tolerance: float, max_iterations: int, report: Report, step: int, load_steps: int
 ) -> tuple[int, int, float]:
     scale = system.magnitude()
+    system.residual(system.vector)
+    if system.vector.norm() == 0.0:
+        return 0, 0, 0.0
     if not np.isfinite(scale):
         raise DivergenceError(
             f"The law is not finite where Newton's method starts{f' load step {step}' if load_steps > 1 else ''}; "
@@ -256,7 +274,8 @@ def _newton(
     snes.setType("newtonls")
     snes.getLineSearch().setType("bt")
     snes.setTolerances(rtol=tolerance, atol=1e-13 * scale, stol=1e-13, max_it=max_iterations)
-    LinearSolver(system.choice, system.disc.comm).configure(snes.getKSP(), 1e-10, system.petsc_options)
+    inner_solver = LinearSolver(system.choice, system.disc.comm)
+    inner_solver.configure(snes.getKSP(), 1e-10, system.petsc_options)
     label = f"load step {step} of {load_steps}, " if load_steps > 1 else ""
     snes.setMonitor(lambda _, k, norm: report(f"{label}Newton {k}: ‖F‖ = {norm:.2e}"))
     x = system.state()
@@ -264,6 +283,7 @@ def _newton(
         snes.solve(None, x)
     except PETSc.Error as error:
         raise DivergenceError(f"PETSc failed in Newton's method: {error}.") from error
+    inner_solver.forget_options()
     reason, iterations = snes.getConvergedReason(), snes.getIterationNumber()
     if reason < 0:
         raise DivergenceError(

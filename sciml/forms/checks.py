@@ -9,11 +9,12 @@ import torch
 import ufl
 
 from sciml.errors import ConditionError, ScimlWarning
-from sciml.forms.analyse import Analysis, analyse, random_states
+from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import balance
-from sciml.forms.lowering import depends_on
+from sciml.forms.linearised import random_states
+from sciml.forms.lowering import depends_on, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
-from sciml.problem import Dirichlet, Neumann, PointValue, Problem
+from sciml.problem import Condition, Dirichlet, Neumann, PointValue, Problem, Robin
 
 __all__ = ["ContradictionWarning", "check_problem"]
 
@@ -67,12 +68,22 @@ def _check_data(problem: Problem) -> None:
         for component, condition in enumerate(piece.conditions):
             if condition is None or (problem.declaration.weak is not None and condition.value is None):
                 continue
+            if isinstance(condition, Robin) and not _depends_on_u(problem, condition.alpha):
+                _finite(condition, "coefficient", pointwise(problem, condition.alpha).at(points, normals), points)
             if _depends_on_u(problem, condition.value):
+                if isinstance(condition, Dirichlet):
+                    raise ConditionError(f"{condition}: the value contains the unknown; give it as a function of x.")
                 continue
-            values = condition_value(problem, condition, component).at(points, normals)
-            if not np.isfinite(values).all():
-                bad = points[int(np.argmax(~np.isfinite(values)))]
-                raise ConditionError(f"{condition}: the value is not finite at {np.round(bad, 6).tolist()}.")
+            data = condition_value(problem, condition, component)
+            if isinstance(condition, Dirichlet) and data.program.uses_normal:
+                raise ConditionError(f"{condition}: the value contains the normal; give it as a function of x.")
+            _finite(condition, "value", data.at(points, normals), points)
+
+
+def _finite(condition: Condition, what: str, values: np.ndarray, points: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        bad = points[int(np.argmax(~np.isfinite(values)))]
+        raise ConditionError(f"{condition}: the {what} is not finite at {bad.tolist()}.")
 
 
 def _depends_on_u(problem: Problem, value: object) -> bool:
@@ -110,7 +121,9 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
         )
     if not free and mean is not None:
         raise ConditionError("A mean value is given for a problem that is determined without it; remove Mean.")
-    if free:
+    if mean is not None and depends_on_place(mean.value):
+        raise ConditionError("The mean value depends on the place; it takes a number or a parameter.")
+    if free and analysis.conserves:
         _check_balance(problem)
 
 
@@ -157,10 +170,15 @@ def _compare(problem: Problem, first: Dirichlet, second: Dirichlet) -> None:
         a, b = (condition_value(problem, c, component).at(shared) for c in (first, second))
         gap = np.abs(a - b)
         worst = int(np.argmax(gap))
-        if gap[worst] > _CORNER_TOLERANCE * (1 + np.abs(a).max()):
+        if gap[worst] > _CORNER_TOLERANCE * np.abs([a, b]).max():
             warnings.warn(
                 f"{first} and {second} contradict each other at {shared[worst].tolist()} ({a[worst]:g} and "
                 f"{b[worst]:g}); the one declared last holds there.",
                 ContradictionWarning,
                 stacklevel=4,
             )
+
+
+def depends_on_place(value: object) -> bool:
+    """Whether an expression contains the coordinate or a field."""
+    return any(isinstance(n, (ufl.SpatialCoordinate, ufl.Coefficient)) for n in nodes(ufl.as_ufl(value)))

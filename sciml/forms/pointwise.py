@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 import ufl
+from ufl.domain import extract_domains
 
-from sciml.errors import UnsupportedError
+from sciml.errors import DeclarationError, UnsupportedError
 from sciml.forms.balance import balance, condition_data, strong_form
 from sciml.forms.jets import Jet
 from sciml.forms.lowering import Derivative
@@ -56,6 +57,9 @@ class PointwiseOperator:
         """
         values = self.problem.parameters.plain() | dict(parameters or {})
         names = {constant: name for name, constant in self.problem.constants.items()}
+        foreign = [constant for constant, _ in self.program.constants if constant not in names]
+        if foreign:
+            raise DeclarationError(f"The constant {foreign[0]} is no parameter of {self.problem!r}; declare it as one.")
         return [_entry(values[names[constant]], index, x) for constant, index in self.program.constants]
 
     def data(self, x: torch.Tensor) -> list[torch.Tensor]:
@@ -63,11 +67,13 @@ class PointwiseOperator:
         if not self.program.data_keys:
             return []
         names = {s: name for name, (s, _) in self.problem.coefficient_fields.items()}
-        points = x.detach().cpu().numpy().astype(float)
+        points = np.zeros(x.shape) if x.is_meta else x.detach().cpu().numpy().astype(float)
         return [self._coefficient(names[s], derivative, points, x) for s, derivative in self.program.data_keys]
 
     def _coefficient(self, name: str, derivative: Derivative, points: np.ndarray, x: torch.Tensor) -> torch.Tensor:
         provider = self.problem.coefficient_fields[name][1]
+        if x.is_meta:
+            return torch.empty_like(x[:, 0])
         values = provider.evaluate(points, derivative.axes, self.problem.domain, self.problem.parameters.plain())
         column = values.reshape(len(points), -1)[:, derivative.component]
         return torch.as_tensor(np.ascontiguousarray(column), dtype=x.dtype, device=x.device)
@@ -115,12 +121,12 @@ class PointwiseOperator:
         return self.program(x, jet, constants, data, normal, static)
 
     def at(self, points: np.ndarray, normal: np.ndarray | None = None) -> np.ndarray:
-        """Evaluate an expression without the unknown at NumPy points, in float64."""
+        """Evaluate at NumPy points in float64, with zero for the unknown where it occurs."""
         # torch.tensor copies: arrays of a mesh are read-only.
         x = torch.tensor(np.asarray(points), dtype=torch.float64)
         n = None if normal is None else torch.tensor(np.asarray(normal), dtype=torch.float64)
         with torch.no_grad():
-            return self(x, {}, normal=n).numpy()
+            return self(x, dict.fromkeys(self.keys, torch.zeros_like(x[:, 0])), normal=n).numpy()
 
 
 def _entry(value: Any, index: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:
@@ -223,7 +229,7 @@ def exact_jet(problem: Problem, keys: Iterable[Derivative]) -> dict[Derivative, 
     def expression(key: Derivative) -> Any:
         out = _pick(exact, key.component)
         for axis in key.axes:
-            out = out.dx(axis)
+            out = out.dx(axis) if extract_domains(out) else ufl.as_ufl(0.0)
         return out
 
     return {key: _cached(problem, ("exact", key), lambda key=key: expression(key)) for key in keys}

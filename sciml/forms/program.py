@@ -61,7 +61,8 @@ class _Value:
 
 
 def _literal(number: float) -> _Value:
-    return _Value(repr(float(number)), number=float(number))
+    number = float(number)
+    return _Value(repr(number) if math.isfinite(number) else f"float('{number}')", number=number)
 
 
 @dataclass

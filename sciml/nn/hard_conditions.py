@@ -17,6 +17,7 @@ import ufl
 from ufl.constantvalue import ConstantValue
 
 from sciml.forms import condition_data, condition_value
+from sciml.forms.lowering import nodes
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.problem import Box, Dirichlet, Problem
 
@@ -27,8 +28,13 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
     """Why Dirichlet conditions cannot be built in, or None."""
     if not isinstance(problem.domain, Box):
         return "the domain is not a box"
+    data = [ufl.as_ufl(condition_data(problem, c)) for c in problem.dirichlet]
+    if any(isinstance(node, ufl.Coefficient) for expression in data for node in nodes(expression)):
+        return "boundary values are given by a coefficient field, which has no derivative along the boundary"
     if problem.dim > 3 and not all(_is_constant(problem, c) for c in problem.dirichlet):
         return f"boundary values that vary over the sides of a box in {problem.dim} dimensions have no cheap lift"
+    if problem.dim > 3 and any(_different_constants(problem, c) for c in range(problem.n_components)):
+        return f"different constants on the sides of a box in {problem.dim} dimensions have no cheap lift"
     return None
 
 
@@ -138,10 +144,10 @@ def _terms(problem: Problem, sides: dict[int, Dirichlet], component: int) -> lis
 
 def _constant_terms(problem: Problem, sides: dict[int, Dirichlet], component: int) -> list[_Term]:
     """In many dimensions all sides must carry one constant, which is then the lift."""
-    if not sides:
-        return []
-    operators = [condition_value(problem, condition, component) for condition in sides.values()]
-    values = [float(op.at(problem.domain.lower[None, :])[0]) for op in operators]
-    if not np.allclose(values, values[0], rtol=1e-14, atol=0):
-        raise ValueError("Boundary conditions cannot be built into the network: the sides carry different constants.")
-    return [_Term((), 1.0, operators[0])]
+    return [_Term((), 1.0, condition_value(problem, condition, component)) for condition in sides.values()][:1]
+
+
+def _different_constants(problem: Problem, component: int) -> bool:
+    sides = _prescribed(problem, component).values()
+    values = [float(condition_value(problem, c, component).at(problem.domain.lower[None, :])[0]) for c in sides]
+    return not np.allclose(values, values[:1], rtol=1e-14, atol=0)

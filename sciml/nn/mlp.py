@@ -107,6 +107,8 @@ class MLP(torch.nn.Module):
 
 
 def _concatenate(parts: list[TaylorSeries]) -> TaylorSeries:
+    if any(part.second is not None for part in parts):
+        parts = [part if part.second is not None else _with_zeros(part) for part in parts]
     seconds = [part.second for part in parts if part.second is not None]
     return TaylorSeries(
         torch.cat([part.value for part in parts], dim=-1),
@@ -115,3 +117,9 @@ def _concatenate(parts: list[TaylorSeries]) -> TaylorSeries:
         parts[0].axes,
         parts[0].pairs,
     )
+
+
+def _with_zeros(series: TaylorSeries) -> TaylorSeries:
+    """The series of an affine branch with its second derivatives written out."""
+    second = torch.zeros(len(series.pairs), *series.value.shape, dtype=series.value.dtype, device=series.value.device)
+    return TaylorSeries(series.value, series.first, second, series.axes, series.pairs)

@@ -181,6 +181,10 @@ class GridCoefficient(Coefficient):
             )
         if not np.all(np.isfinite(self.values)):
             raise DeclarationError("A coefficient on a grid has values that are not finite.")
+        if any(len(axis) <= order or not np.all(np.diff(axis) > 0) for axis in self.axes):
+            raise DeclarationError(
+                f"The axes of a grid must increase and have at least {order + 1} points each for order {order}."
+            )
         self.smooth = order == 3
         if self.smooth:
             self._splines: dict[tuple[int, ...], Any] = {}
@@ -188,6 +192,11 @@ class GridCoefficient(Coefficient):
     def evaluate(
         self, points: np.ndarray, derivative: tuple[int, ...], domain: Domain, values: Mapping[str, Any]
     ) -> np.ndarray:
+        if len(self.axes) != points.shape[1]:
+            raise DeclarationError(
+                f"Coefficient {self.name!r} is given on a grid of dimension {len(self.axes)}, the problem has "
+                f"dimension {points.shape[1]}."
+            )
         inside = np.clip(points, [axis[0] for axis in self.axes], [axis[-1] for axis in self.axes])
         if self.order == 1:
             self._refuse(derivative)

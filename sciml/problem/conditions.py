@@ -28,7 +28,7 @@ __all__ = ["Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
 
 
 def _names(on: str | Iterable[str]) -> tuple[str, ...]:
-    names = (on,) if isinstance(on, str) else tuple(on)
+    names = (on,) if isinstance(on, str) or not isinstance(on, Iterable) else tuple(on)
     if not names or not all(isinstance(name, str) for name in names):
         raise ConditionError(f"`on` was given {on!r}; it takes the name of a boundary or a list of names.")
     return names

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -135,7 +136,7 @@ class MeshFile(MeshDomain):
     Parameters
     ----------
     path : path
-        The file; a relative path is looked for beside the file that declares the problem first, then in
+        The file; a relative path is looked for beside the Python file that this is written in first, then in
         the current folder.
     dim : int, optional
         The dimension the mesh must have.
@@ -155,15 +156,9 @@ class MeshFile(MeshDomain):
         super().__init__(None)  # type: ignore[arg-type]
         self.path = Path(path)
         self._dim = dim
-        self._folder: Path | None = None
-
-    def beside(self, folder: Path | None) -> MeshFile:
-        """The same file, looked for in this folder first."""
-        if folder is None:
-            return self
-        other = MeshFile(self.path, dim=self._dim)
-        other._folder = folder
-        return other
+        # The file that makes this object; a session or notebook has none.
+        caller = sys._getframe(1).f_globals.get("__file__")
+        self._folder = None if caller is None else Path(caller).resolve().parent
 
     def __repr__(self) -> str:
         return f"MeshFile({str(self.path)!r})"

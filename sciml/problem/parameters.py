@@ -78,9 +78,10 @@ class Parameter:
     def check(self, value: Any) -> Value:
         """Return `value` in the parameter's type, or raise :class:`~sciml.errors.ParameterError`."""
         if self.choices is not None:
-            if value in self.choices:
-                return value
-            raise self._error(value)
+            equal = [choice for choice in self.choices if np.ndim(value) == 0 and choice == value]
+            if not equal:
+                raise self._error(value)
+            return equal[0]
         try:
             array = np.asarray(value, dtype=float)
         except (TypeError, ValueError):
@@ -110,7 +111,9 @@ class Parameter:
         assert self.drawn is not None
         low, high = self.drawn
         if self.integer:
-            return int(generator.integers(math.ceil(low), math.floor(high) + 1))
+            first = math.floor(low) + 1 if self.open_lower and low == self.lower else math.ceil(low)
+            last = math.ceil(high) - 1 if self.open_upper and high == self.upper else math.floor(high)
+            return int(generator.integers(first, last + 1))
         uniform = generator.random(None if self.length is None else self.length)
         if self.log:
             return self.check(np.exp(np.log(low) + uniform * np.log(high / low)))

@@ -8,19 +8,17 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import ufl
 from ufl.core.expr import Expr
 
-from sciml.errors import ConditionError, DeclarationError, ScimlError, UnsupportedError
+from sciml.errors import ConditionError, DeclarationError, ScimlError, UnsupportedError, unknown_name
 from sciml.problem.coefficients import Coefficient
 from sciml.problem.conditions import Condition, Dirichlet, Mean, as_expression
 from sciml.problem.domain import Domain, Part
 from sciml.problem.measures import NamedMeasure
-from sciml.problem.meshdomain import MeshFile
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
 from sciml.problem.quantities import Quantity, as_quantity, check_parts
 from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol
@@ -162,13 +160,14 @@ class Problem:
                 setattr(self, key, value)
             else:
                 values[key] = value
+        for key in values:
+            if key not in self._declared:
+                raise unknown_name("parameter", key, [*self._declared, *_DECLARABLE])
         self.parameters = ParameterValues(self._declared, values)
         self._shared: dict[Any, Any] = {}
-        self._overridden = any(key in given for key in _DECLARABLE) or bool(parameters) or bool(coefficients)
         if not self.title:
-            self.title = (
-                (inspect.getdoc(type(self)) or "").split("\n")[0].rstrip(".") if type(self) is not Problem else ""
-            )
+            documented = type(self).__doc__ if type(self) is not Problem else None
+            self.title = inspect.cleandoc(documented or "").split("\n")[0].rstrip(".")
         self._settle_domain()
 
     def __repr__(self) -> str:
@@ -306,14 +305,15 @@ class Problem:
         return self.derived("declaration", self._declare)
 
     def _settle_domain(self) -> None:
-        declared = self.__dict__.get("_declared_domain", self.domain)
-        self.__dict__["_declared_domain"] = declared
+        declared = self.__dict__.setdefault("_given_domain", self.__dict__.get("domain"))
+        if declared is None:
+            # Bound to this problem: a copy would else ask the one it was made from.
+            attribute = inspect.getattr_static(type(self), "domain")
+            declared = attribute.__get__(self) if hasattr(attribute, "__get__") else attribute
         domain = declared() if callable(declared) else declared
         if not isinstance(domain, Domain):
             given = "no domain" if domain is None else repr(domain)
             raise DeclarationError(f"A problem needs a domain (Box, MeshFile, DolfinxMesh); given was {given}.")
-        if isinstance(domain, MeshFile):
-            domain = domain.beside(_folder_of(type(self)))
         self.domain = domain
         if isinstance(self.fields, FieldKind):
             self.fields = {"u": self.fields}
@@ -460,7 +460,7 @@ def _class_members[M](cls: type, kind: type[M]) -> dict[str, M]:
 def _check_names(names: Sequence[str]) -> None:
     """Refuse names that mean something else on a problem (`dim` may be a parameter: it is the dimension)."""
     for name in names:
-        if name != "dim" and hasattr(Problem, name):
+        if name != "dim" and (hasattr(Problem, name) or name == "parameters"):
             raise DeclarationError(f"{name!r} is part of every problem and cannot name a parameter or coefficient.")
 
 
@@ -486,12 +486,3 @@ def _arguments(function: Callable, available: Mapping[str, Any]) -> dict[str, An
     if set(names) <= set(available):
         return {name: available[name] for name in names}
     return dict(zip(names, available.values()))
-
-
-def _folder_of(cls: type) -> Path | None:
-    """Folder of the file in which a problem's class (or the base class that has it) declares the domain."""
-    owner = next((base for base in cls.__mro__ if "domain" in vars(base)), Problem)
-    try:
-        return Path(inspect.getfile(owner)).resolve().parent if owner is not Problem else None
-    except (TypeError, OSError):
-        return None

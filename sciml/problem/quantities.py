@@ -72,6 +72,8 @@ def check_parts(what: str, form: ufl.Form, domain: Domain) -> None:
         A boundary or region that does not exist, or a number in place of a name.
     """
     for integral in form.integrals():
+        if integral.integral_type() not in ("cell", "exterior_facet"):
+            raise DeclarationError(f"In {what} there is an integral over interior facets; use dx or ds.")
         numbers: Any = integral.subdomain_id()
         for number in numbers if isinstance(numbers, tuple) else (numbers,):
             if number in ("everywhere", "otherwise"):

@@ -28,7 +28,7 @@ _XDMF_TOPOLOGY = {
     ("tetrahedron", 1): "Tetrahedron",
     ("tetrahedron", 2): "Tet_10",
     ("hexahedron", 1): "Hexahedron",
-    ("hexahedron", 2): "Hex_27",
+    ("hexahedron", 2): "Hexahedron_27",
 }
 _CELLS_PER_AXIS = {1: 256, 2: 96, 3: 24}
 
@@ -39,6 +39,24 @@ def export_mesh(field: Field) -> MeshData:
     A finite element field keeps its own, with quadratic cells where its degree is 2 or more (ParaView probes no
     higher degree; degrees 3 and 4 are sampled). Other fields use the domain's mesh, or a regular one on a box.
     """
+    return _oriented(_export_mesh(field))
+
+
+_MIRRORED = {1: [1, 0, 2, 3], 2: [1, 0, 2, 3, 4, 6, 5, 8, 7, 9]}
+
+
+def _oriented(mesh: MeshData) -> MeshData:
+    """The same mesh without mirror images of tetrahedra, whose volume VTK counts as negative."""
+    if mesh.cell_type != "tetrahedron":
+        return mesh
+    corners = mesh.points[mesh.corners]
+    mirrored = np.linalg.det(corners[:, 1:] - corners[:, :1]) < 0
+    cells = mesh.cells.copy()
+    cells[mirrored] = cells[mirrored][:, _MIRRORED[mesh.degree]]
+    return MeshData(mesh.points, cells, mesh.cell_type, mesh.degree, mesh.facet_groups, mesh.region_groups)
+
+
+def _export_mesh(field: Field) -> MeshData:
     domain = field.problem.domain
     if domain.dim > 3:
         raise UnsupportedError(f"A field in {domain.dim} dimensions cannot be written for ParaView; it takes up to 3.")
@@ -140,13 +158,15 @@ def _xdmf_text(mesh: MeshData, arrays: dict[str, np.ndarray], data_name: str) ->
         for name, v in arrays.items()
     )
     return (
-        '<?xml version="1.0"?>\n<Xdmf Version="3.0">\n  <Domain>\n    <Grid Name="mesh" GridType="Uniform">\n'
+        '<?xml version="1.0"?>\n<Xdmf Version="3.0">\n  <Domain>\n'
+        '    <Grid Name="series" GridType="Collection" CollectionType="Temporal">\n'
+        '    <Grid Name="mesh" GridType="Uniform">\n'
         '      <Time Value="0"/>\n'
         f'      <Topology TopologyType="{kind}" NumberOfElements="{len(mesh.cells)}"{nodes}>'
         f"{_data_item(mesh.cells, data_name, 'cells')}</Topology>\n"
         f'      <Geometry GeometryType="XYZ">'
         f"{_data_item(np.zeros((len(mesh.points), 3)), data_name, 'points')}</Geometry>\n"
-        f"{attributes}    </Grid>\n  </Domain>\n</Xdmf>\n"
+        f"{attributes}    </Grid>\n    </Grid>\n  </Domain>\n</Xdmf>\n"
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from sciml.errors import OutputError
 from sciml.problem import MeshData, Problem
@@ -78,6 +77,7 @@ class FEField(Field):
             group.create_dataset(f"mesh/regions/{name.replace('/', '|')}", data=rows).attrs["name"] = name
         space = self.function.function.function_space
         group.create_dataset("dof_points", data=space.tabulate_dof_coordinates()[:, : mesh.dim])
+        group.create_dataset("cell_dofs", data=space.dofmap.list[self.function.mesh.cell_of_input])
         values = self.function.function.x.array
         group.create_dataset("dof_values", data=values.reshape(-1, int(np.prod(self.shape, dtype=int))))
 
@@ -99,10 +99,15 @@ class FEField(Field):
         mesh = FEMesh(data, problem.domain)
         space = lagrange_space(mesh, int(group.attrs["degree"]), problem.shape)
         function: Any = fem.Function(space, name=problem.field_name)
-        # DOLFINx numbers unknowns as it likes, so they are found again by their place.
-        own = space.tabulate_dof_coordinates()[:, : data.dim]
-        distance, source = cKDTree(group["dof_points"][()]).query(own)
-        if distance.max(initial=0.0) > 1e-8 * data.diameter:
-            raise OutputError("The stored field does not fit its mesh; the file is damaged.")
-        function.x.array[:] = group["dof_values"][()][source].ravel()
+        # DOLFINx numbers unknowns as it likes, so they are found again by their place, cell by cell: both sides of a
+        # slit have unknowns in the same place.
+        own = space.dofmap.list[mesh.cell_of_input]
+        stored = group["cell_dofs"][()]
+        points, there = space.tabulate_dof_coordinates()[:, : data.dim], group["dof_points"][()]
+        values, given = function.x.array.reshape(len(points), -1), group["dof_values"][()]
+        for cells in np.array_split(np.arange(len(own)), 1 + own.size * own.shape[1] // 2_000_000):
+            gap = np.linalg.norm(points[own[cells]][:, :, None] - there[stored[cells]][:, None], axis=3)
+            if gap.min(axis=2).max(initial=0.0) > 1e-8 * data.diameter:
+                raise OutputError("The stored field does not fit its mesh; the file is damaged.")
+            values[own[cells]] = given[np.take_along_axis(stored[cells], gap.argmin(axis=2), axis=1)]
         return cls(problem, FEFunction(mesh, function))

@@ -81,8 +81,10 @@ def fit_mixture(
     mixture = Mixture(np.full(components, 1 / components), centres, np.tile(box.extent / 2, (components, 1)), box)
     for _ in range(40):
         log_p = log_density(points)
+        if not np.isfinite(log_p).any():
+            break
         exponent = _temper(log_p, log_q)
-        weights = _normalised(exponent * log_p - log_q)
+        weights = _normalised(_tempered(exponent, log_p) - log_q)
         mixture = _expectation_maximisation(mixture, points, weights)
         if exponent == 1.0:
             break
@@ -97,7 +99,7 @@ def _temper(log_p: np.ndarray, log_q: np.ndarray) -> float:
     """Largest exponent (at most 1) that leaves at least a twentieth of the points effective."""
 
     def effective(exponent: float) -> float:
-        return 1 / np.sum(_normalised(exponent * log_p - log_q) ** 2)
+        return 1 / np.sum(_normalised(_tempered(exponent, log_p) - log_q) ** 2)
 
     if effective(1.0) >= len(log_p) / 20:
         return 1.0
@@ -139,3 +141,8 @@ def importance_rule(mixture: Mixture, n: int, generator: np.random.Generator) ->
     half = n // 2
     points = np.concatenate([mixture.map(unit[:half]), mixture.box.lower + unit[half:, 1:] * mixture.box.extent])
     return points, np.exp(-_defensive(mixture, points)) / n
+
+
+def _tempered(exponent: float, log_p: np.ndarray) -> np.ndarray:
+    """Log p^exponent, −∞ where p vanishes, for an exponent of zero too."""
+    return np.where(np.isneginf(log_p), -np.inf, exponent * np.where(np.isneginf(log_p), 0.0, log_p))

@@ -25,7 +25,7 @@ class Errors:
     relative_l2 : float
         ‖e‖ / ‖truth‖ in L2.
     relative_h1 : float
-        (‖e‖² + ‖∇e‖²)^½ / (‖truth‖² + ‖∇truth‖²)^½.
+        (‖e‖² + L²‖∇e‖²)^½ / (‖truth‖² + L²‖∇truth‖²)^½ with the size L of the domain.
     max_error : float
         max |e| over the quadrature points (Euclidean norm for vectors).
     l2, truth_l2 : float
@@ -87,7 +87,9 @@ def _by_importance(field: Field, truth: Field, n_target: int, seed: int) -> Erro
 def _errors(field: Field, truth: Field, rules: list[Rule]) -> Errors:
     sums = np.array([_sums(field, truth, rule) for rule in rules])
     ratios = np.sqrt(sums[:, 0] / np.maximum(sums[:, 2], 1e-300))
-    e0, e1, u0, u1, largest = *sums[:, :4].mean(axis=0), sums[:, 4].max()
+    # Slopes count in multiples of 1/L, so that the sum has one unit.
+    length = truth.problem.domain.size
+    e0, e1, u0, u1, largest = *(sums[:, :4].mean(axis=0) * [1, length**2, 1, length**2]), sums[:, 4].max()
     return Errors(
         relative_l2=_ratio(e0, u0),
         relative_h1=_ratio(e0 + e1, u0 + u1),

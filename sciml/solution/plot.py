@@ -73,10 +73,11 @@ def _lines(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> 
     if reference is not None:
         axes[0, 0].plot(x, reference, "k--", lw=1, label=_truth_label(truth))
     for label, field in fields:
-        values = _magnitude(field.evaluate(x[:, None]))
-        axes[0, 0].plot(x, values, label=label)
-        if reference is not None:
-            axes[0, 1].semilogy(x, np.abs(values - reference) + 1e-300, label=label)
+        values = field.evaluate(x[:, None])
+        axes[0, 0].plot(x, _magnitude(values), label=label)
+        if truth is not None:
+            error = _magnitude(values - truth.evaluate(x[:, None]))
+            axes[0, 1].semilogy(x, np.abs(error) + 1e-300, label=label)
     axes[0, 0].set(xlabel="x₀", ylabel=problem.field_name)
     axes[0, 0].legend()
     if reference is not None:

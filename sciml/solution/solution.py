@@ -206,7 +206,7 @@ class Solution:
 
     def write_record(self, path: str | Path) -> Path:
         """Write the record as JSON."""
-        write_json(path, self.record())
+        write_json(path, plain(self.record()))
         return Path(path)
 
     def write_vtu(self, path: str | Path) -> Path:

@@ -137,7 +137,6 @@ def test_rates_above_theory_are_not_believed(spoilt):
     assert estimate.relative_l2 == pytest.approx(error, rel=0.3)
 
 
-@pytest.mark.xfail(strict=True, reason="the coarse level is extrapolated from the last difference, not from its own")
 def test_a_coarse_level_is_measured_by_its_own_difference(spoilt):
     assert estimate_error(spoilt[0], 0, (2.0, 1.0)).relative_l2 == pytest.approx(2, rel=0.2)
 

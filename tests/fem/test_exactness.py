@@ -6,6 +6,7 @@ from ufl import Identity, as_vector, conditional, dot, grad, gt, inner, lt, sqrt
 
 from sciml import Dirichlet, Mean, MeshDomain, Neumann, Robin, coefficient, ds, dx, parameter, solve, vector
 from sciml.errors import ConditionError
+from sciml.forms import ContradictionWarning
 from sciml.problem import MeshData
 from sciml.problem.mesh import curve_mesh
 
@@ -125,9 +126,7 @@ def test_nonlinear_laws(poisson, degree):
         "regions",
         "conditional",
         "parameter",
-        pytest.param(
-            "function", marks=pytest.mark.xfail(strict=True, reason="it is interpolated at points of the cell faces")
-        ),
+        "function",
     ],
 )
 def test_jumps_along_cell_faces(poisson, two_materials, shape, source):
@@ -180,7 +179,6 @@ def test_a_weak_form_on_a_box_knows_aliases(poisson):
     assert solution.quantities()["in"] == pytest.approx(-5, rel=0.05)
 
 
-@pytest.mark.xfail(strict=True, reason="a node whose value is not a number is left free")
 def test_boundary_values_that_are_not_finite_at_a_node_are_refused(poisson):
     problem = poisson(load=0.0, conditions=lambda x: [Dirichlet(sqrt(x[0] - 1e-3), on="bottom")])
     with pytest.raises(ConditionError, match="Dirichlet on bottom: the value is not finite at"):
@@ -203,20 +201,9 @@ def test_a_parameter_as_the_value_of_a_region(poisson, two_materials):
 
 
 CURVED = [(dim, shape, degree) for dim in (1, 2, 3) for shape in ("simplex", "tensor") for degree in (2, 3)]
-FAILS = {(3, "simplex", 2)}
 
 
-@pytest.mark.parametrize(
-    ("dim", "shape", "degree"),
-    [
-        pytest.param(
-            *case, marks=pytest.mark.xfail(strict=True, reason="the rule does not integrate cofactors of curved cells")
-        )
-        if case in FAILS
-        else case
-        for case in CURVED
-    ],
-)
+@pytest.mark.parametrize(("dim", "shape", "degree"), CURVED)
 def test_affine_functions_on_curved_cells(poisson, bent_box, dim, shape, degree):
     """Cells of degree 2 carry affine functions in elements of degree 2 and more."""
     assert_found(poisson(domain=bent_box(dim, shape), exact=polynomial(1)), degree)
@@ -268,6 +255,15 @@ def test_a_disc_of_straight_cells_is_of_second_order(poisson):
     coarse, fine = (disc_errors(poisson, n, 1)[:2] for n in (2, 3))
     np.testing.assert_allclose(np.log2(coarse / fine), 2, atol=0.2)
     assert (fine > 1e-3).all()
+
+
+def test_in_a_corner_the_condition_declared_last_holds(poisson):
+    left, top = Dirichlet((0.0, 0.0), on="left"), Dirichlet(1.0, on="top", component=1)
+    for conditions, value in (([left, top], 1.0), ([top, left], 0.0)):
+        problem = poisson(fields={"d": vector}, load=0.0, conditions=conditions)
+        with pytest.warns(ContradictionWarning):
+            solution = solve(problem, degree=1, cells=2, measure_error=False)
+        np.testing.assert_allclose(solution.evaluate([[0.0, 1.0], [0.0, 0.5]]), [[0, value], [0, 0]], atol=1e-14)
 
 
 def test_a_kink_in_the_unknown(poisson):

@@ -128,9 +128,6 @@ def follower(poisson, u_to_traction):
     )
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a Cholesky factorisation is used for a matrix that the boundary makes unsymmetric"
-)
 def test_boundary_terms_that_make_the_system_unsymmetric(poisson):
     """The discrete equations hold: the residual is zero, whoever solves them."""
     problem = follower(poisson, lambda u: as_vector([u[1], 0.3 - 2 * u[0]]))
@@ -138,7 +135,6 @@ def test_boundary_terms_that_make_the_system_unsymmetric(poisson):
     assert solution.residual < 1e-10
 
 
-@pytest.mark.xfail(strict=True, reason="the residual of a direct solve is not looked at")
 def test_a_linear_solve_that_leaves_a_residual_is_no_success(poisson, monkeypatch):
     from sciml.fem import statics
 
@@ -148,7 +144,6 @@ def test_a_linear_solve_that_leaves_a_residual_is_no_success(poisson, monkeypatc
         solve(poisson(reaction=lambda u: 20 * u.dx(0)), cells=4, measure_error=False)
 
 
-@pytest.mark.xfail(strict=True, reason="conjugate gradients are chosen for a matrix that the boundary makes indefinite")
 def test_boundary_terms_that_make_the_system_indefinite(poisson):
     conditions = [Robin(0.0, alpha=-3.0, on="left"), Dirichlet(0.0, on="right")]
     direct, gamg = (
@@ -175,7 +170,6 @@ def test_reasons_of_petsc_in_words():
     assert in_words(reasons, 12345) == "reason 12345"
 
 
-@pytest.mark.xfail(strict=True, reason="the rarer reasons have no words")
 @pytest.mark.parametrize("kind", ["KSP", "SNES"])
 def test_every_reason_of_petsc_has_words(kind):
     from petsc4py import PETSc
@@ -193,7 +187,6 @@ def test_options_of_petsc_reach_it(poisson):
         solve(poisson(), cells=4, petsc_options={"ksp_type": "nonsense"})
 
 
-@pytest.mark.xfail(strict=True, reason="options of inner solvers are read when the values are gone already")
 def test_options_of_the_smoother_reach_it(poisson):
     """More smoothing, fewer iterations."""
     plain, smooth = (
@@ -203,14 +196,12 @@ def test_options_of_the_smoother_reach_it(poisson):
     assert smooth.details["linear_iterations"] < 0.7 * plain.details["linear_iterations"]
 
 
-@pytest.mark.xfail(strict=True, reason="PETSc's error has several lines")
 def test_a_refused_option_of_petsc_is_one_sentence(poisson):
     with pytest.raises(OptionError) as caught:
         solve(poisson(), cells=4, petsc_options={"ksp_type": "nonsense"})
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="PETSc ignores options that it does not know")
 def test_a_misspelt_option_of_petsc_is_refused(poisson):
     with pytest.raises(OptionError, match="pc_typ"):
         solve(poisson(), cells=4, petsc_options={"pc_typ": "lu"})

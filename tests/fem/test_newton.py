@@ -98,7 +98,6 @@ def test_a_start_at_the_solution_is_accepted(poisson):
     assert solution.error().relative_l2 < 1e-12
 
 
-@pytest.mark.xfail(strict=True, reason="a residual of exactly zero does not count as converged")
 def test_zero_data_give_zero(poisson):
     solution = solve(poisson(load=0.0, reaction=lambda u: u**3), cells=4, measure_error=False)
     assert not solution.evaluate([[0.5, 0.5]]).any()

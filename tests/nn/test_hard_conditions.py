@@ -163,7 +163,6 @@ def test_derivatives_of_the_lift(poisson):
     np.testing.assert_allclose(jet[keys[2]].detach().numpy(), 0.0, atol=1e-14)
 
 
-@pytest.mark.xfail(strict=True, reason="coefficient fields are constants for automatic differentiation")
 def test_data_without_derivative_are_an_obstacle(poisson):
     """A lift of a coefficient field must be differentiable, or be refused."""
     values = coefficient(
@@ -187,7 +186,6 @@ def test_obstacles(poisson, bent_box):
         HardConditions(varying)
 
 
-@pytest.mark.xfail(strict=True, reason="different constants are found only when the conditions are built in")
 def test_different_constants_in_many_dimensions_are_an_obstacle(poisson):
     problem = poisson(4, conditions=[Dirichlet(0.0, on="x0-"), Dirichlet(1.0, on="x0+")])
     assert hard_conditions_obstacle(problem) is not None

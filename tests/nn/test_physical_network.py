@@ -79,7 +79,6 @@ def test_initial_weights_come_from_the_generator_alone():
     assert not networks[0].branches[0][0].bias.any()
 
 
-@pytest.mark.xfail(strict=True, reason="torch.nn.Linear draws weights from the global generator first")
 def test_the_global_generator_is_left_alone():
     before = torch.random.get_rng_state()
     MLP([2, 8, 1], generator=generator())

@@ -82,7 +82,6 @@ def test_scales_are_reproducible(poisson):
     )
 
 
-@pytest.mark.xfail(strict=True, reason="boundary data in terms of the unknown end in a KeyError")
 @pytest.mark.parametrize(
     "condition", [lambda u: Neumann(1 - u**4, on="top"), lambda u: Robin(1 + u**2, alpha=2.0, on="top")]
 )

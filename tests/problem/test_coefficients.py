@@ -197,7 +197,6 @@ def test_wrong_sources_are_refused(arguments, message):
         coefficient(**arguments)
 
 
-@pytest.mark.xfail(strict=True, reason="the axes of a grid are not checked")
 @pytest.mark.parametrize(
     ("axes", "order", "message"),
     [
@@ -212,7 +211,6 @@ def test_axes_that_are_no_grid_are_refused(axes, order, message):
         coefficient(np.ones((3, 3)), axes=axes, order=order)
 
 
-@pytest.mark.xfail(strict=True, reason="a grid of another dimension ends in NumPy's or SciPy's own error")
 @pytest.mark.parametrize("order", [1, 3])
 def test_a_grid_of_another_dimension_is_refused(points, order):
     with pytest.raises((DeclarationError, DomainError), match="dimension"):

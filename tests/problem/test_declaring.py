@@ -202,7 +202,6 @@ def test_a_domain_made_from_a_real_parameter_says_how(poisson):
         Rod()
 
 
-@pytest.mark.xfail(strict=True, reason="a misspelt part is taken for a parameter")
 def test_a_misspelt_part_gets_the_nearest_name():
     with pytest.raises(UnknownNameError, match="'conditions'"):
         Problem(domain=SQUARE, flux=lambda u: grad(u), condition=[])
@@ -214,9 +213,7 @@ def test_a_misspelt_part_gets_the_nearest_name():
         "shape",
         "load",
         "domain",
-        pytest.param(
-            "parameters", marks=pytest.mark.xfail(strict=True, reason="only attributes of the class are compared")
-        ),
+        "parameters",
     ],
 )
 def test_a_parameter_named_like_an_attribute_is_refused(name):
@@ -224,7 +221,6 @@ def test_a_parameter_named_like_an_attribute_is_refused(name):
         Problem(domain=SQUARE, flux=lambda u: grad(u), parameters={name: 2.0})
 
 
-@pytest.mark.xfail(strict=True, reason="the docstring of the base class is inherited")
 def test_a_class_without_a_docstring_has_no_title():
     class Plain(Problem):
         domain = SQUARE
@@ -356,7 +352,6 @@ corner = Problem(domain=MeshFile("corner.msh"), flux=lambda u: grad(u), conditio
         assert problem.domain.volume == pytest.approx(0.5)
         assert list(problem.domain.region_groups) == ["body"]
 
-    @pytest.mark.xfail(strict=True, reason="only classes tell their folder")
     def test_beside_a_file_that_makes_the_problem_in_one_call(self, folder):
         (folder / "corner.py").write_text(self.INSTANCE)
         assert sciml.load_problem(str(folder / "corner.py")).domain.boundary_names == ("wall",)

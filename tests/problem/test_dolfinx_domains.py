@@ -8,8 +8,6 @@ from sciml import Box, Dirichlet, DolfinxMesh, Neumann, coefficient, solve
 from sciml.errors import DomainError
 from sciml.fem import require
 
-deprecated = pytest.mark.xfail(strict=True, reason="geometry.cmap of DOLFINx is deprecated")
-
 
 @pytest.fixture
 def tagged():
@@ -33,7 +31,6 @@ def tagged():
     return build
 
 
-@deprecated
 @pytest.mark.parametrize("cell", ["triangle", "quadrilateral"])
 def test_tags_become_names(tagged, cell):
     mesh, facets, cells = tagged(cell)
@@ -50,7 +47,6 @@ def test_tags_become_names(tagged, cell):
     assert domain.part("boundary").measure == pytest.approx(4)
 
 
-@deprecated
 def test_the_same_solution_as_on_a_box(tagged, poisson):
     """P2 on the same cells: u = 0 on the left, outflow 1 on the right, k jumps at ½."""
     mesh, facets, cells = tagged()
@@ -76,7 +72,6 @@ def test_names_without_tags_are_refused(tagged):
         DolfinxMesh(mesh, facet_tags=facets, facet_names={"left": 7}).dim  # noqa: B018
 
 
-@deprecated
 def test_two_copies_of_a_mesh_measure_alike(tagged):
     mesh, _, _ = tagged(n=3)
     wanted = Box((0, 0), (1, 1)).element_measures().sum()

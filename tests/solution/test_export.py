@@ -60,18 +60,8 @@ def test_vtu(solved, tmp_path, dim, shape, degree, geometry):
         assert not points[:, dim:].any()
 
 
-hexahedra = pytest.mark.xfail(strict=True, run=False, reason="VTK does not know the name Hex_27 and ends the process")
-series = pytest.mark.xfail(strict=True, reason="meshio reads a time only in a temporal collection")
-
-
-@pytest.mark.parametrize(
-    ("dim", "shape", "degree"),
-    [
-        pytest.param(d, s, p, marks=hexahedra if (d, s, p) == (3, "tensor", 2) else series)
-        for d, s in CELLS
-        for p in (1, 2)
-    ],
-)
+@pytest.mark.parametrize("degree", [1, 2])
+@pytest.mark.parametrize(("dim", "shape"), CELLS)
 def test_xdmf(solved, tmp_path, dim, shape, degree):
     solution = solved(dim, shape, degree)
     for points, values in read(written(solution, tmp_path / "solution.xdmf")):
@@ -79,7 +69,7 @@ def test_xdmf(solved, tmp_path, dim, shape, degree):
         assert values.shape[1] == 3
 
 
-@pytest.mark.parametrize(("dim", "shape"), [c for c in CELLS if c != (3, "tensor")])
+@pytest.mark.parametrize(("dim", "shape"), CELLS)
 def test_xdmf_in_pyvista(solved, tmp_path, dim, shape):
     for degree in (1, 2):
         solution = solved(dim, shape, degree)
@@ -103,17 +93,7 @@ def test_values_between_the_nodes(poisson, tmp_path, dim, shape, suffix):
     np.testing.assert_allclose(np.asarray(probed["d"])[:, :dim], points @ matrix.T, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("dim", "shape"),
-    [
-        pytest.param(
-            *case, marks=pytest.mark.xfail(strict=True, reason="half of the tetrahedra are mirror images for VTK")
-        )
-        if case == (3, "simplex")
-        else case
-        for case in CELLS
-    ],
-)
+@pytest.mark.parametrize(("dim", "shape"), CELLS)
 @pytest.mark.parametrize("geometry", [1, 2])
 def test_cells_have_their_volume(solved, tmp_path, dim, shape, geometry):
     solution = solved(dim, shape, 1, geometry)

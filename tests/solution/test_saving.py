@@ -73,7 +73,6 @@ def test_groups_of_the_mesh_are_kept(poisson, tmp_path, two_materials):
         assert all(np.array_equal(own[name], other[name]) for name in own)
 
 
-@pytest.mark.xfail(strict=True, reason="unknowns are found again by their place, which both sides of a slit share")
 def test_a_mesh_with_a_slit(poisson, tmp_path):
     """Two squares with nodes of their own along the common side: 0 on the left one, 1 on the right one."""
     points = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [1, 0], [2, 0], [2, 1], [1, 1]], dtype=float)
@@ -121,6 +120,27 @@ def test_a_catalogue_problem_is_found_again(tmp_path):
     assert read.problem.name == "poisson/peak"
     assert_same(solution, read)
     assert read.record() == solution.record()
+
+
+def test_a_member_of_a_family_is_found_again(tmp_path):
+    problem = sciml.load_problem("poisson/peak").draw(3)
+    solution = solve(problem, cells=4, measure_error=False)
+    read = load_solution(solution.save(tmp_path / "solution.h5"))
+    assert read.problem.parameters.plain() == problem.parameters.plain()
+    assert_same(solution, read)
+
+
+def test_a_problem_in_a_file_is_found_again(tmp_path):
+    (tmp_path / "plate.py").write_text(
+        "from ufl import grad\nfrom sciml import Box, Dirichlet, Problem, parameter\n\n"
+        "class Plate(Problem):\n    domain = Box((0, 0), (1, 1))\n    power = parameter(2.0)\n"
+        "    conditions = (Dirichlet(0.0, on='boundary'),)\n\n    def flux(self, u):\n        return grad(u)\n\n"
+        "    def load(self):\n        return self.power\n"
+    )
+    solution = solve(sciml.load_problem(str(tmp_path / "plate.py"), power=5.0), cells=4, measure_error=False)
+    read = load_solution(solution.save(tmp_path / "solution.h5"))
+    assert read.problem.parameters["power"] == 5.0
+    assert_same(solution, read)
 
 
 def test_a_problem_made_in_memory_must_be_handed_in(poisson, tmp_path):
@@ -181,7 +201,6 @@ def test_results_that_are_not_finite_do_not_spoil_the_record(poisson, tmp_path):
     assert solution.record()["details"] == {"loss": None}
 
 
-@pytest.mark.xfail(strict=True, reason="only options and details are cleaned")
 def test_a_residual_that_is_not_a_number_is_null_in_the_record(poisson, tmp_path):
     solution = trained(poisson(), torch.nn.Linear(2, 1).double())
     solution.residual = float("nan")

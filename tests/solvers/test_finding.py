@@ -221,7 +221,6 @@ def test_two_problems_of_one_name_are_refused(elsewhere, monkeypatch):
         registry.problem_classes()
 
 
-@pytest.mark.xfail(strict=True, reason="classes are sorted by lines of source, which a class made by code lacks")
 def test_classes_made_by_code(elsewhere):
     elsewhere(TheirPlate=theirs())
     assert "plates/their_plate" in registry.problem_classes()

@@ -52,7 +52,7 @@ def mesh_data_from_dolfinx(mesh: Any, *, facets: Mapping[str, np.ndarray], cells
         np.array(mesh.geometry.x[:, :dim]),
         nodes.astype(np.int64),
         mesh.topology.cell_name(),
-        int(mesh.geometry.cmap.degree),
+        int(mesh.geometry.cmaps[0].degree),
         {
             name: entities_to_geometry(mesh, dim - 1, np.asarray(rows, np.int32))[:, :corners]
             for name, rows in facets.items()

@@ -40,7 +40,9 @@ class DeepxdeOptions(SolverOptions):
     conditions: Literal["auto", "hard", "soft"] = Field(
         "auto", description="Dirichlet conditions built in (boxes), as loss terms, or built in where possible"
     )
-    boundary_weight: float = Field(100.0, gt=0, description="weight of Dirichlet terms in the loss (the equation has 1)")
+    boundary_weight: float = Field(
+        100.0, gt=0, description="weight of Dirichlet terms in the loss (the equation has 1)"
+    )
     flux_weight: float = Field(10.0, gt=0, description="weight of Neumann, Robin and natural terms in the loss")
     unknown_scale: float | None = Field(None, gt=0, description="typical size of the unknown; estimated by default")
     sampler: Literal["fixed", "rar"] = Field("fixed", description="fixed points, or residual-based refinement")

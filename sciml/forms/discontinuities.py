@@ -1,0 +1,89 @@
+"""Whether a conditional in an expression jumps, found by looking at both sides of where it switches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import ufl
+from ufl import classes
+
+from sciml.forms.linearised import N_STATES, random_states
+from sciml.forms.lowering import nodes, scalar_components
+from sciml.forms.pointwise import PointwiseOperator
+from sciml.forms.program import Program
+from sciml.problem import Problem
+
+__all__ = ["jumps"]
+
+
+def jumps(problem: Problem, expression: Any) -> bool:
+    """Whether a conditional in the expression jumps where its condition changes, found by bisection."""
+    lowered = scalar_components(expression)
+    conditionals = [node for node in nodes(*lowered) if isinstance(node, classes.Conditional)]
+    return any(_conditional_jumps(problem, node) or _jumps_near_root(problem, node) for node in conditionals)
+
+
+def _jumps_near_root(problem: Problem, node: Any) -> bool:
+    """As :func:`_conditional_jumps`, at places where a comparison changes, found by Newton's method.
+
+    Regions too small for random states to fall into are found so.
+    """
+    condition, yes, no = node.ufl_operands
+    u, kinds = problem.declaration.u, (classes.LT, classes.GT, classes.LE, classes.GE)
+    switch = PointwiseOperator(problem, Program(ufl.conditional(condition, 1.0, 0.0), u))
+    branches = PointwiseOperator(problem, Program(ufl.as_vector([yes, no]), u))
+    for comparison in (n for n in nodes(condition) if isinstance(n, kinds)):
+        level = PointwiseOperator(problem, Program(comparison.ufl_operands[0] - comparison.ufl_operands[1], u))
+        keys = sorted({*level.keys, *switch.keys, *branches.keys})
+        x, jet = random_states(problem, N_STATES, keys)
+        states = torch.cat([x, *[jet[key][:, None] for key in keys]], dim=1).requires_grad_(True)
+
+        def at(operator: PointwiseOperator, s: torch.Tensor, keys: Any = keys) -> torch.Tensor:
+            return operator(s[:, : problem.dim], {key: s[:, problem.dim + j] for j, key in enumerate(keys)})
+
+        for _ in range(30):
+            value = at(level, states)
+            if not value.requires_grad:
+                break
+            (slope,) = torch.autograd.grad(value.sum(), states)
+            step = value.detach()[:, None] * slope / (slope**2).sum(dim=1, keepdim=True).clamp_min(1e-300)
+            states = (states.detach() - step).requires_grad_(True)
+        else:
+            normal = slope / slope.norm(dim=1, keepdim=True).clamp_min(1e-300)
+            size = 1e-7 * (1 + states.detach().abs().amax(dim=1, keepdim=True))
+            low, high = (states.detach() + sign * size * normal for sign in (-1, 1))
+            inside = torch.tensor(problem.domain.contains(states.detach()[:, : problem.dim].numpy()))
+            crossing = inside & (at(switch, low) != at(switch, high))
+            values = at(branches, states.detach())[crossing]
+            gap = (values[:, 0] - values[:, 1]).abs()
+            if bool((gap > 1e-6 * (1e-12 + values.abs().amax(dim=1))).any()):
+                return True
+    return False
+
+
+def _conditional_jumps(problem: Problem, node: Any) -> bool:
+    condition, yes, no = node.ufl_operands
+    u = problem.declaration.u
+    switch = PointwiseOperator(problem, Program(ufl.conditional(condition, 1.0, 0.0), u))
+    branches = PointwiseOperator(problem, Program(ufl.as_vector([yes, no]), u))
+    keys = sorted({*switch.keys, *branches.keys})
+    x, jet = random_states(problem, 4 * N_STATES, keys)
+    half = len(x) // 2
+
+    def at(operator: PointwiseOperator, weight: torch.Tensor) -> torch.Tensor:
+        mixed = {key: (1 - weight) * jet[key][:half] + weight * jet[key][half:] for key in keys}
+        return operator((1 - weight[:, None]) * x[:half] + weight[:, None] * x[half:], mixed)
+
+    low, high = torch.zeros(half, dtype=x.dtype), torch.ones(half, dtype=x.dtype)
+    first = at(switch, low)
+    crossing = first != at(switch, high)
+    if not bool(crossing.any()):
+        return False
+    for _ in range(50):
+        middle = (low + high) / 2
+        same = at(switch, middle) == first
+        low, high = torch.where(same, middle, low), torch.where(same, high, middle)
+    values = at(branches, low)[crossing]
+    gap = (values[:, 0] - values[:, 1]).abs()
+    return bool((gap > 1e-6 * (1e-12 + values.abs().amax(dim=1))).any())

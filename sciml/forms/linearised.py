@@ -1,0 +1,139 @@
+"""The linearised law and its boundary terms at random states, and what can be read off their matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import ufl
+
+from sciml.errors import DeclarationError
+from sciml.forms.balance import balance, separate
+from sciml.forms.lowering import Derivative, lower, nodes, scalar_components
+from sciml.forms.pointwise import PointwiseOperator
+from sciml.forms.program import Program
+from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, symbol
+
+__all__ = [
+    "N_STATES",
+    "boundary_blocks",
+    "is_symmetric",
+    "jacobian_blocks",
+    "jacobian_entries",
+    "random_states",
+    "smallest_eigenvalue",
+]
+
+N_STATES = 64
+
+
+def jacobian_entries(problem: Problem) -> list[Any]:
+    """Entries of M = ∂(flux, reaction)/∂(∇u, u) as lowered UFL, row-major."""
+    u = problem.declaration.u
+    law = balance(problem)
+    gradient, value = symbol(problem.dim, ufl.grad(u).ufl_shape), symbol(problem.dim, u.ufl_shape)
+    variables: dict[Any, Any] = {gradient: ufl.variable(gradient), value: ufl.variable(value)}
+    rows = [
+        ufl.replace(row, variables)
+        for part in (law.flux, law.reaction)
+        for row in _flat(separate(part, u, value, gradient))
+    ]
+    return [entry for row in rows for v in variables.values() for entry in scalar_components(ufl.diff(row, v))]
+
+
+def _flat(expression: Any) -> list[Any]:
+    indices = np.ndindex(*expression.ufl_shape)
+    return [expression[index] if index else expression for index in indices]
+
+
+def random_states(
+    problem: Problem, n: int, keys: Any, seed: int = 0
+) -> tuple[torch.Tensor, dict[Derivative, torch.Tensor]]:
+    """Random points of the domain with random jets: values and derivatives of mixed size and sign."""
+    generator = np.random.default_rng(seed)
+    x = torch.tensor(problem.domain.sample(n, generator), dtype=torch.float64)
+    size = 10.0 ** generator.uniform(-2, 0.5, (n, 1))
+    states = generator.standard_normal((n, max(len(keys), 1))) * size
+    return x, {key: torch.as_tensor(states[:, k]) for k, key in enumerate(keys)}
+
+
+def jacobian_blocks(problem: Problem) -> np.ndarray:
+    """Numerical M: derivatives of flux and reaction at random states."""
+    law = balance(problem)
+    u = problem.declaration.u
+    rows = ufl.as_vector(_flat(lower(law.flux)) + _flat(lower(law.reaction)))
+    operator = PointwiseOperator(problem, Program(rows, u))
+    k, d = problem.n_components, problem.dim
+    keys = [Derivative(c, (a,)) for c in range(k) for a in range(d)] + [Derivative(c) for c in range(k)]
+    if set(operator.keys) - set(keys):
+        raise DeclarationError("The flux contains second derivatives of the unknown, which this law may not.")
+    x, jet = random_states(problem, N_STATES, keys)
+    states = torch.stack([jet[key] for key in keys], dim=1).requires_grad_(True)
+    values = operator(x, {key: states[:, j] for j, key in enumerate(keys)})
+    gradients = [
+        torch.autograd.grad(row.sum(), states, retain_graph=True, allow_unused=True, materialize_grads=True)[0]
+        if row.requires_grad
+        else torch.zeros_like(states)
+        for row in values.unbind(dim=1)
+    ]
+    matrices = torch.stack(gradients, dim=1).numpy()
+    finite = matrices[np.isfinite(matrices).all(axis=(1, 2))]
+    if not len(finite):
+        raise DeclarationError(f"The flux of {problem!r} is not finite at any state tried; check the law.")
+    return finite
+
+
+def boundary_blocks(problem: Problem) -> np.ndarray:
+    """−∂(flux·n)/∂(∇u, u) of Neumann and Robin conditions at random states: ``(n, m, m)``."""
+    k, d, u = problem.n_components, problem.dim, problem.declaration.u
+    keys = [Derivative(c, (a,)) for c in range(k) for a in range(d)] + [Derivative(c) for c in range(k)]
+    generator, found = np.random.default_rng(0), []
+    for piece in problem.boundary_pieces:
+        rows = [_inflow(problem, condition, c) for c, condition in enumerate(piece.conditions)]
+        if not any(any(node == u for node in nodes(lower(row))) for row in rows):
+            continue
+        operator = PointwiseOperator(problem, Program(ufl.as_vector(rows), u))
+        points, normals = piece.part.sample(N_STATES, generator)
+        states = torch.tensor(generator.standard_normal((N_STATES, len(keys)))).requires_grad_(True)
+        jet = {key: states[:, j] for j, key in enumerate(keys)}
+        values = operator(torch.tensor(points), jet, normal=torch.tensor(normals))
+        block = torch.zeros(N_STATES, len(keys), len(keys), dtype=torch.float64)
+        for c, row in enumerate(values.unbind(dim=1)):
+            if row.requires_grad:
+                block[:, k * d + c] = -torch.autograd.grad(row.sum(), states, retain_graph=True)[0]
+        free = [k * d + c for c, condition in enumerate(piece.conditions) if not isinstance(condition, Dirichlet)]
+        kept = list(range(k * d)) + free
+        block = block.numpy()[:, kept][:, :, kept]
+        full = np.zeros((N_STATES, len(keys), len(keys)))
+        full[np.ix_(range(N_STATES), kept, kept)] = block
+        found.append(full[np.isfinite(full).all(axis=(1, 2))])
+    return np.concatenate(found) if found else np.zeros((0, len(keys), len(keys)))
+
+
+def _inflow(problem: Problem, condition: Condition | None, component: int) -> Any:
+    if not isinstance(condition, (Neumann, Robin)) or (condition.value is None and isinstance(condition, Neumann)):
+        return ufl.as_ufl(0.0)
+    u = problem.declaration.u
+    own = u if u.ufl_shape == () else u[component]
+    if isinstance(condition, Robin):
+        value = own * 0 if condition.value is None else _component_of(condition, component)
+        return condition.alpha * (value - own)
+    return _component_of(condition, component)
+
+
+def _component_of(condition: Condition, component: int) -> Any:
+    value = ufl.as_ufl(condition.value)
+    return value if value.ufl_shape == () else value[component]
+
+
+def is_symmetric(matrices: np.ndarray) -> bool:
+    """Whether all matrices are symmetric, relative to the largest entry of all."""
+    scale = np.abs(matrices).max() or 1.0
+    return bool(np.abs(matrices - matrices.transpose(0, 2, 1)).max() <= 1e-10 * scale)
+
+
+def smallest_eigenvalue(matrices: np.ndarray) -> float:
+    """Smallest eigenvalue of the symmetric parts, relative to their magnitude."""
+    eigenvalues = np.linalg.eigvalsh((matrices + matrices.transpose(0, 2, 1)) / 2)
+    return float((eigenvalues[:, 0] / np.maximum(np.abs(eigenvalues).max(axis=1), 1e-300)).min())
