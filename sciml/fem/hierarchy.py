@@ -105,16 +105,20 @@ class _Run:
         discretisation.dirichlet  # noqa: B018  evaluated here so that it counts as set-up
         ready = time.perf_counter()
         label = f"{len(data.cells)} cells, {discretisation.n_dofs} unknowns"
-        outcome = solve_static(
-            discretisation,
-            self.analysis,
-            linear_solver=options.linear_solver,
-            petsc_options=options.petsc_options,
-            tolerance=options.tolerance,
-            max_iterations=options.max_iterations,
-            load_steps=options.load_steps,
-            report=lambda text: self.report(f"{label}: {text}"),
-        )
+        try:
+            outcome = solve_static(
+                discretisation,
+                self.analysis,
+                linear_solver=options.linear_solver,
+                petsc_options=options.petsc_options,
+                tolerance=options.tolerance,
+                max_iterations=options.max_iterations,
+                load_steps=options.load_steps,
+                report=lambda text: self.report(f"{label}: {text}"),
+            )
+        except DivergenceError as error:
+            error.solution = discretisation.snapshot()
+            raise
         self.outcome.setup_seconds += ready - start
         self.outcome.solve_seconds += time.perf_counter() - ready
         level = Level(data, discretisation.snapshot(), outcome)

@@ -10,10 +10,10 @@ import ufl
 
 from sciml.errors import DeclarationError
 from sciml.forms.balance import balance, separate
-from sciml.forms.lowering import Derivative, lower, nodes, scalar_components
+from sciml.forms.lowering import Derivative, depends_on, lower, scalar_components
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.forms.program import Program
-from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, symbol
+from sciml.problem import Condition, Dirichlet, Neumann, Part, Problem, Robin, symbol
 
 __all__ = [
     "N_STATES",
@@ -58,14 +58,19 @@ def random_states(
     return x, {key: torch.as_tensor(states[:, k]) for k, key in enumerate(keys)}
 
 
+def _jet_keys(problem: Problem) -> list[Derivative]:
+    """The entries of (∇u, u), row-major."""
+    k, d = problem.n_components, problem.dim
+    return [Derivative(c, (a,)) for c in range(k) for a in range(d)] + [Derivative(c) for c in range(k)]
+
+
 def jacobian_blocks(problem: Problem) -> np.ndarray:
     """Numerical M: derivatives of flux and reaction at random states."""
     law = balance(problem)
     u = problem.declaration.u
     rows = ufl.as_vector(_flat(lower(law.flux)) + _flat(lower(law.reaction)))
     operator = PointwiseOperator(problem, Program(rows, u))
-    k, d = problem.n_components, problem.dim
-    keys = [Derivative(c, (a,)) for c in range(k) for a in range(d)] + [Derivative(c) for c in range(k)]
+    keys = _jet_keys(problem)
     if set(operator.keys) - set(keys):
         raise DeclarationError("The flux contains second derivatives of the unknown, which this law may not.")
     x, jet = random_states(problem, N_STATES, keys)
@@ -87,28 +92,30 @@ def jacobian_blocks(problem: Problem) -> np.ndarray:
 def boundary_blocks(problem: Problem) -> np.ndarray:
     """−∂(flux·n)/∂(∇u, u) of Neumann and Robin conditions at random states: ``(n, m, m)``."""
     k, d, u = problem.n_components, problem.dim, problem.declaration.u
-    keys = [Derivative(c, (a,)) for c in range(k) for a in range(d)] + [Derivative(c) for c in range(k)]
-    generator, found = np.random.default_rng(0), []
+    generator, found = np.random.default_rng(0), [np.zeros((0, k * (d + 1), k * (d + 1)))]
     for piece in problem.boundary_pieces:
         rows = [_inflow(problem, condition, c) for c, condition in enumerate(piece.conditions)]
-        if not any(any(node == u for node in nodes(lower(row))) for row in rows):
-            continue
-        operator = PointwiseOperator(problem, Program(ufl.as_vector(rows), u))
-        points, normals = piece.part.sample(N_STATES, generator)
-        states = torch.tensor(generator.standard_normal((N_STATES, len(keys)))).requires_grad_(True)
-        jet = {key: states[:, j] for j, key in enumerate(keys)}
-        values = operator(torch.tensor(points), jet, normal=torch.tensor(normals))
-        block = torch.zeros(N_STATES, len(keys), len(keys), dtype=torch.float64)
-        for c, row in enumerate(values.unbind(dim=1)):
-            if row.requires_grad:
-                block[:, k * d + c] = -torch.autograd.grad(row.sum(), states, retain_graph=True)[0]
-        free = [k * d + c for c, condition in enumerate(piece.conditions) if not isinstance(condition, Dirichlet)]
-        kept = list(range(k * d)) + free
-        block = block.numpy()[:, kept][:, :, kept]
-        full = np.zeros((N_STATES, len(keys), len(keys)))
-        full[np.ix_(range(N_STATES), kept, kept)] = block
-        found.append(full[np.isfinite(full).all(axis=(1, 2))])
-    return np.concatenate(found) if found else np.zeros((0, len(keys), len(keys)))
+        if any(depends_on(lower(row), u) for row in rows):
+            block = _boundary_block(problem, ufl.as_vector(rows), piece.part, generator)
+            held = [k * d + c for c, condition in enumerate(piece.conditions) if isinstance(condition, Dirichlet)]
+            block[:, held] = block[:, :, held] = 0.0
+            found.append(block[np.isfinite(block).all(axis=(1, 2))])
+    return np.concatenate(found)
+
+
+def _boundary_block(problem: Problem, rows: Any, part: Part, generator: np.random.Generator) -> np.ndarray:
+    """Derivatives of the rows, which stand where u is tested; ∇u is not tested on the boundary."""
+    keys = _jet_keys(problem)
+    operator = PointwiseOperator(problem, Program(rows, problem.declaration.u))
+    points, normals = part.sample(N_STATES, generator)
+    states = torch.tensor(generator.standard_normal((N_STATES, len(keys)))).requires_grad_(True)
+    jet = {key: states[:, j] for j, key in enumerate(keys)}
+    values = operator(torch.tensor(points), jet, normal=torch.tensor(normals))
+    block = np.zeros((N_STATES, len(keys), len(keys)))
+    for position, row in enumerate(values.unbind(dim=1), start=len(keys) - problem.n_components):
+        if row.requires_grad:
+            block[:, position] = -torch.autograd.grad(row.sum(), states, retain_graph=True)[0].numpy()
+    return block
 
 
 def _inflow(problem: Problem, condition: Condition | None, component: int) -> Any:

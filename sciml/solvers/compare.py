@@ -12,6 +12,7 @@ from sciml.forms import check_problem
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver
 from sciml.solution import Errors, ExactField, Field, Solution
+from sciml.solution.solution import RAISING
 from sciml.solvers.base import Progress, read_options
 from sciml.solvers.run import solve, who_can
 
@@ -270,4 +271,6 @@ def _row(
         solution = solve(comparison.problem, name, seed=seed, device=device, report=report, throw=False, **options)
     except DivergenceError as error:
         return Row(label, name, None, "diverged", str(error))
+    if solution.status in RAISING:
+        return Row(label, name, None, solution.status, solution.message)
     return row_of(solution, label, comparison.truth, comparison.truth_name, truth_error)

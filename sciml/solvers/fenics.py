@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sciml.errors import DomainError
+from sciml.errors import DivergenceError, DomainError
 from sciml.forms import analyse
 from sciml.problem import Problem
 from sciml.solution import ADVICE, ErrorEstimate, FEField, Seconds, Solution
@@ -68,9 +68,13 @@ class FenicsSolver(Solver):
 
         start, compiled = time.perf_counter(), compile_seconds()
         self._check_mesh_options(problem, options)
-        outcome = solve_hierarchy(
-            problem, analyse(problem), options, lambda text: context.report(Progress("fenics", text=text))
-        )
+        try:
+            outcome = solve_hierarchy(
+                problem, analyse(problem), options, lambda text: context.report(Progress("fenics", text=text))
+            )
+        except DivergenceError as error:
+            error.solution = self._diverged(problem, options, context, error)
+            raise
         level = outcome.delivered
         seconds = Seconds(setup=outcome.setup_seconds, solve=outcome.solve_seconds)
         seconds.post = max(0.0, time.perf_counter() - start - seconds.setup - seconds.solve)
@@ -100,6 +104,28 @@ class FenicsSolver(Solver):
                 "notes": outcome.notes,
             },
             error_estimate=None if outcome.estimate is None else ErrorEstimate(**asdict(outcome.estimate)),
+        )
+
+    def _diverged(
+        self, problem: Problem, options: FenicsOptions, context: Context, error: DivergenceError
+    ) -> Solution | None:
+        """The last state of a solve that failed, where there is one."""
+        from sciml.fem import FEFunction
+
+        if not isinstance(error.solution, FEFunction):
+            return None
+        return Solution(
+            problem=problem,
+            field=FEField(problem, error.solution),
+            solver=self.name,
+            options=options.model_dump(),
+            status="diverged",
+            message=str(error),
+            seconds=Seconds(),
+            cpu_seconds=context.cpu_seconds,
+            iterations=0,
+            seed=context.seed,
+            versions=package_versions("dolfinx-solver-real", "fenics-dolfinx", "fenics-ufl", "numpy"),
         )
 
     @staticmethod

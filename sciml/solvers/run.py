@@ -43,8 +43,8 @@ def solve(
     device : str
         Where torch computes.
     throw : bool
-        Raise if the solve diverged or the problem lies outside of a surrogate's range; with False, the
-        solution is returned with that status.
+        Raise if the solve diverged or the problem lies outside of a surrogate's range; with False, what there is
+        of a solution is returned with that status.
     report : callable, optional
         Takes :class:`~sciml.solvers.base.Progress` objects while the solver runs.
     folder : path, optional
@@ -89,7 +89,12 @@ def solve(
         folder=None if folder is None else Path(folder),
         resume=resume,
     )
-    solution = _timed(lambda: chosen.solve(problem, checked, context))
+    try:
+        solution = _timed(lambda: chosen.solve(problem, checked, context))
+    except DivergenceError as error:
+        if throw or not isinstance(error.solution, Solution):
+            raise
+        solution = error.solution
     if throw and solution.status in RAISING:
         raise DivergenceError(f"{solver} on {problem!r}: {solution.status}: {solution.message}.", solution)
     return solution
