@@ -15,7 +15,7 @@ from mpi4py import MPI
 
 __all__ = ["cache_folder", "compile_form", "compile_seconds"]
 
-_TIMEOUT = 120
+_TIMEOUT = 60
 _compiled: dict[str, fem.forms.CompiledForm] = {}
 _spent = 0.0
 
@@ -37,28 +37,37 @@ def compile_form(form: ufl.Form, comm: MPI.Intracomm) -> fem.forms.CompiledForm:
     symbols of the form given.
     """
     global _spent
-    signature = form.signature()
+    signature = str(form.signature())
     if signature not in _compiled:
         start = time.perf_counter()
-        with _sole_compiler(comm):
-            _compiled[signature] = fem.forms.compile_form(
-                comm,
-                form,
-                form_compiler_options={"scalar_type": "float64"},
-                jit_options={"cache_dir": str(cache_folder()), "timeout": _TIMEOUT},
-            )
+        try:
+            with _compiling(comm, alone=False):
+                _compiled[signature] = _compile(form, comm)
+        except TimeoutError:
+            # Somebody else's compile was killed while this one waited for it.
+            with _compiling(comm, alone=True):
+                _compiled[signature] = _compile(form, comm)
         _spent += time.perf_counter() - start
     known = _compiled[signature]
     return fem.forms.CompiledForm(form, known.ufcx_form, known.module, known.code, known.dtype)
 
 
+def _compile(form: ufl.Form, comm: MPI.Intracomm) -> fem.forms.CompiledForm:
+    return fem.forms.compile_form(
+        comm,
+        form,
+        form_compiler_options={"scalar_type": "float64"},
+        jit_options={"cache_dir": str(cache_folder()), "timeout": _TIMEOUT},
+    )
+
+
 @contextmanager
-def _sole_compiler(comm: MPI.Intracomm) -> Iterator[None]:
-    """Let one process compile at a time, and clear what a killed compile left behind.
+def _compiling(comm: MPI.Intracomm, *, alone: bool) -> Iterator[None]:
+    """Say that this process compiles, and clear what killed compiles left behind.
 
     FFCx marks a form as being compiled by a ``.c`` file and as ready by a ``.c.cached`` file. A killed
-    compile leaves the first without the second, and every later run waits for it in vain. Who holds the lock
-    knows that nobody else is compiling, so such files are stale.
+    compile leaves the first without the second, and every later run waits for it in vain. Compiling processes share a
+    lock; who can have it alone knows that nobody compiles, so that such files are stale.
     """
     if comm.rank != 0:
         yield
@@ -66,8 +75,13 @@ def _sole_compiler(comm: MPI.Intracomm) -> Iterator[None]:
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        for source in folder.glob("*.c"):
-            if not source.with_suffix(".c.cached").exists():
-                source.unlink(missing_ok=True)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass
+        else:
+            for source in folder.glob("*.c"):
+                if not source.with_suffix(".c.cached").exists():
+                    source.unlink(missing_ok=True)
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
