@@ -96,6 +96,7 @@ class _Run:
     def __init__(self, problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> None:
         self.problem, self.analysis, self.options, self.report = problem, analysis, options, report
         self.outcome = Outcome()
+        self._start = time.process_time()
 
     def solve(self, data: MeshData) -> Level:
         """Solve on one mesh."""
@@ -142,26 +143,40 @@ class _Run:
         return self.outcome
 
     def until_accurate(self) -> Outcome:
-        """Double the cells until the error is small enough, or the next system too large."""
-        cells = _START[self.problem.dim]
-        options = self.options
-        data = self._box(cells)
+        """Double the cells until the error is small enough, or a limit is reached."""
+        cells = self._first_cells()
+        data = self.problem.domain.mesh(cells, self.options.cell_type)
         self.outcome.delivered = self.solve(data)
         while True:
             self._estimate()
             estimate = self.outcome.estimate
-            if estimate is not None and estimate.relative_l2 <= options.accuracy:
+            if estimate is not None and estimate.relative_l2 <= self.options.accuracy:
                 break
-            if not self._fits(self.outcome.delivered):
-                reached = "" if estimate is None else f" at {estimate.relative_l2:.1e}"
-                self.outcome.notes.append(
-                    f"refinement stopped{reached}: the next system would exceed max_unknowns={options.max_unknowns}"
-                )
+            limit = self._limit()
+            if limit is not None:
+                reached = "" if estimate is None else f" at an error of {estimate.relative_l2:.1e}"
+                self.outcome.notes.append(f"refinement stopped{reached}: {limit}")
                 break
-            cells, data = 2 * cells, data.refine()
+            cells, data = [2 * n for n in cells], data.refine()
             self.outcome.delivered = self.solve(data)
-        self.outcome.notes.append(f"{cells} cells per axis, found by doubling")
+        self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells, found by doubling")
         return self.outcome
+
+    def _first_cells(self) -> list[int]:
+        """About equally long cells along all axes of a box."""
+        extent = self.problem.domain.upper - self.problem.domain.lower
+        even = _START[self.problem.dim] * extent / np.exp(np.log(extent).mean())
+        return [max(1, round(float(n))) for n in even]
+
+    def _limit(self) -> str | None:
+        """What forbids a finer level, if anything does."""
+        if not self._fits(self.outcome.delivered):
+            return f"the next system would exceed max_unknowns={self.options.max_unknowns}"
+        budget = self.options.cpu_seconds
+        measured = self.outcome.estimate is not None
+        if measured and budget is not None and time.process_time() - self._start > budget:
+            return f"cpu_seconds={budget:g} are used up"
+        return None
 
     def on_mesh(self, refine: int) -> Outcome:
         """The mesh file divided `refine` times; two further levels, coarser ones first, measure the error."""

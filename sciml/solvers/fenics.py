@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import Field
 
-from sciml.errors import DivergenceError, DomainError
+from sciml.errors import DivergenceError, DomainError, OptionError
 from sciml.forms import analyse
-from sciml.problem import Problem
+from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, ErrorEstimate, FEField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 
@@ -62,12 +63,22 @@ class FenicsSolver(Solver):
             return f"finite elements need at most 3 dimensions, and this problem has {problem.dim}"
         return None
 
+    def check(self, problem: Problem, options: FenicsOptions, device: str) -> None:
+        if isinstance(problem.domain, Box) and options.refine is not None:
+            raise DomainError("`refine` is for mesh files; give a box its number of `cells` per axis.")
+        if isinstance(problem.domain, Box) and options.cells is None and not options.measure_error:
+            raise OptionError("`measure_error=no` needs a number of `cells`: automatic refinement goes by the error.")
+        if not isinstance(problem.domain, Box):
+            problem.domain.mesh(options.cells)
+
+    def load(self) -> None:
+        importlib.import_module("sciml.fem.hierarchy")
+
     def solve(self, problem: Problem, options: FenicsOptions, context: Context) -> Solution:
         from sciml.fem.compiling import compile_seconds
         from sciml.fem.hierarchy import solve_hierarchy
 
         start, compiled = time.perf_counter(), compile_seconds()
-        self._check_mesh_options(problem, options)
         try:
             outcome = solve_hierarchy(
                 problem, analyse(problem), options, lambda text: context.report(Progress("fenics", text=text))
@@ -127,15 +138,6 @@ class FenicsSolver(Solver):
             seed=context.seed,
             versions=package_versions("dolfinx-solver-real", "fenics-dolfinx", "fenics-ufl", "numpy"),
         )
-
-    @staticmethod
-    def _check_mesh_options(problem: Problem, options: FenicsOptions) -> None:
-        from sciml.problem import Box
-
-        if isinstance(problem.domain, Box) and options.refine is not None:
-            raise DomainError("`refine` is for mesh files; give a box its number of `cells` per axis.")
-        if not isinstance(problem.domain, Box):
-            problem.domain.mesh(options.cells)
 
 
 SOLVER = FenicsSolver()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ufl import as_vector, atan2, exp, grad, inner, pi, sin
 
-from sciml import Dirichlet, MeshDomain, solve
+from sciml import Box, Dirichlet, MeshDomain, solve
 from sciml.fem.hierarchy import Level, estimate_error
 from sciml.problem import MeshData, box_mesh
 
@@ -95,7 +95,21 @@ def test_a_box_is_refined_until_it_is_accurate(poisson):
     assert solution.error().relative_l2 <= 4e-3
     assert levels == [(16 * 2**k + 1) ** 2 for k in range(len(levels))]
     assert solution.details["unknowns"] == levels[-1]
-    assert f"{16 * 2 ** (len(levels) - 1)} cells per axis, found by doubling" in solution.details["notes"]
+    cells = 16 * 2 ** (len(levels) - 1)
+    assert f"{cells} × {cells} cells, found by doubling" in solution.details["notes"]
+
+
+def test_cells_are_about_as_long_as_wide(poisson):
+    domain = Box((0.0, 0.0), (8.0, 1.0))
+    solution = solve(poisson(exact=smooth, domain=domain), accuracy=1e-2)
+    lengths = np.ptp(solution.field.mesh.points[solution.field.mesh.corners], axis=1)
+    assert np.max(lengths.max(axis=1) / lengths.min(axis=1)) < 1.5
+
+
+def test_refinement_stops_when_the_time_is_used_up(poisson):
+    solution = solve(poisson(exact=smooth), degree=1, accuracy=1e-9, cpu_seconds=1e-3)
+    assert any("cpu_seconds=0.001 are used up" in note for note in solution.details["notes"])
+    assert solution.error_estimate is not None
 
 
 def test_refinement_stops_at_the_largest_system(poisson):
