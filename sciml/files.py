@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sciml.errors import OutputError
 
-__all__ = ["atomic_path", "write_json"]
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["atomic_path", "hdf5_file", "write_json"]
 
 
 @contextmanager
@@ -35,6 +39,21 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise OutputError(f"{target} cannot be written: {error.strerror or error}.") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def hdf5_file(path: str | Path) -> Iterator[h5py.File]:
+    """A new HDF5 file that is written atomically when the block ends well.
+
+    It is built in memory: where writing fails half-way, as on a full disk, the HDF5 library does not raise but crash.
+    """
+    import h5py
+
+    image = io.BytesIO()
+    with h5py.File(image, "w") as file:
+        yield file
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(image.getvalue())
 
 
 def write_json(path: str | Path, content: Any) -> None:

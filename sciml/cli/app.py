@@ -94,32 +94,28 @@ def solve(
     as_json: Json = False,
 ) -> None:
     """Solve a problem; with --out, write solution.h5, solution.vtu, figure.png and record.json."""
-    from sciml.cli.runs import Request, run_request
+    from sciml.cli.folder import Request
+    from sciml.cli.runs import run
 
     problem = _load(name, settings, draw)
-    request = Request(
-        source=problem.source,
-        parameters=problem.parameters.plain(),
-        solver=solver,
-        options=parse_options(options or [], "-o"),
-        seed=seed,
-        device=device,
-    )
-    run_request(problem, request, out=out, force=force, resume=False, as_json=as_json)
+    solvers = [(solver, parse_options(options or [], "-o"))]
+    request = Request("solve", str(problem.source), problem.parameters.plain(), solvers, seed, device)
+    run(problem, request, out=out, force=force, as_json=as_json)
 
 
 @app.command()
 def resume(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `sciml solve --out` was writing.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that was given as --out.")],
     as_json: Json = False,
 ) -> None:
-    """Continue an unfinished run from its last checkpoint (from the start where a solver keeps none)."""
-    from sciml.cli.runs import read_request, run_request
+    """Continue an unfinished run: a training from its last checkpoint, anything else from the start."""
+    from sciml.cli.folder import read_request
+    from sciml.cli.runs import run
     from sciml.registry import load_problem
 
     request = read_request(folder)
     problem = load_problem(request.source, **request.parameters)
-    run_request(problem, request, out=folder, force=False, resume=True, as_json=as_json)
+    run(problem, request, out=folder, resume=True, as_json=as_json)
 
 
 @app.command(cls=OrderedCommand)
@@ -141,11 +137,13 @@ def compare(
 
     The reference always runs too where it can. An -o belongs to the --solver before it; a solver may appear twice.
     """
-    from sciml.cli.runs import run_comparison
+    from sciml.cli.folder import Request
+    from sciml.cli.runs import run
 
     problem = _load(name, settings, draw)
-    requests = grouped_options(solver or [], options or [])
-    run_comparison(problem, requests, seed=seed, device=device, out=out, force=force, as_json=as_json)
+    solvers = grouped_options(solver or [], options or [])
+    request = Request("compare", str(problem.source), problem.parameters.plain(), solvers, seed, device)
+    run(problem, request, out=out, force=force, as_json=as_json)
 
 
 @app.command()

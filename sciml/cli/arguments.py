@@ -59,7 +59,8 @@ def _marked(args: Sequence[str]) -> list[str]:
         elif argument.startswith("-o") and not argument.startswith("--") and len(argument) > 2:
             out.append(f"-o{solvers}{_MARK}{argument[2:]}")
         else:
-            solvers += argument in _SOLVER or (bool(sign) and flag == "--solver")
+            glued = argument.startswith("-s") and not argument.startswith("--") and len(argument) > 2
+            solvers += argument in _SOLVER or (bool(sign) and flag == "--solver") or glued
             pending = argument in _OPTION
             out.append(argument)
     return out

@@ -18,6 +18,8 @@ __all__ = ["console", "progress", "result_table", "significant"]
 
 console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
 _QUIET_SECONDS = 10.0
+_WIDE = 110
+_WORDS = ("status", "truth (its error)")
 
 
 @contextmanager
@@ -64,25 +66,35 @@ def significant(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}" if plain else f"{value:.{max(1, digits - 2)}e}"
 
 
-def result_table(rows: list[dict[str, Any]]) -> Table:
-    """Results of solvers side by side."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("solver", overflow="fold", min_width=14)
-    for name in ("status", "rel. L2", "rel. H1", "max", "truth (its error)", "train s", "solve s", "CPU s", "weights"):
-        table.add_column(name, justify="left" if name in ("status", "truth (its error)") else "right")
-    for row in rows:
-        seconds = row["seconds"] or {}
-        truth = "–" if row["truth"] is None else f"{row['truth']} ({significant(row['truth_error'], 2)})"
-        table.add_row(
-            row["label"],
-            row["status"].replace("_", " "),
-            significant(row["relative_l2"]),
-            significant(row["relative_h1"]),
-            significant(row["max_error"]),
-            truth + (" limited" if row["reference_limited"] else ""),
-            significant(seconds.get("train")),
-            significant(seconds.get("solve")),
-            significant(row["cpu_seconds"]),
-            str(row["trainable_parameters"] or "–"),
-        )
+def result_table(rows: list[dict[str, Any]], width: int) -> Table:
+    """Results of solvers side by side; a terminal of less than 110 columns gets one column for all seconds."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    cells = [_cells(row, narrow=width < _WIDE) for row in rows]
+    for name in cells[0]:
+        if name == "solver":
+            table.add_column(name, overflow="fold", min_width=10)
+        elif name in _WORDS:
+            table.add_column(name, min_width=9)
+        else:
+            table.add_column(name, justify="right", no_wrap=True)
+    for row in cells:
+        table.add_row(*row.values())
     return table
+
+
+def _cells(row: dict[str, Any], *, narrow: bool) -> dict[str, str]:
+    seconds = row["seconds"] or {}
+    truth = "–" if row["truth"] is None else f"{row['truth']} ({significant(row['truth_error'], 2)})"
+    wall = {"wall s": sum(seconds.values()) if seconds else None}
+    split = {"train s": seconds.get("train"), "solve s": seconds.get("solve")}
+    return {
+        "solver": row["label"],
+        "status": row["status"].replace("_", " "),
+        "rel. L2": significant(row["relative_l2"]),
+        "rel. H1": significant(row["relative_h1"]),
+        "max": significant(row["max_error"]),
+        "truth (its error)": truth + (" limited" if row["reference_limited"] else ""),
+        **{name: significant(value) for name, value in (wall if narrow else split).items()},
+        "CPU s": significant(row["cpu_seconds"]),
+        "weights": str(row["trainable_parameters"] or "–"),
+    }

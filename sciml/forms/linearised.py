@@ -130,7 +130,7 @@ def _inflow(problem: Problem, condition: Condition | None, component: int) -> An
 
 
 def _component_of(condition: Condition, component: int) -> Any:
-    value = ufl.as_ufl(condition.value)
+    value: Any = ufl.as_ufl(condition.value)
     return value if value.ufl_shape == () else value[component]
 
 

@@ -227,7 +227,7 @@ def exact_jet(problem: Problem, keys: Iterable[Derivative]) -> dict[Derivative, 
         raise UnsupportedError(f"{problem!r} has no exact solution.")
 
     def expression(key: Derivative) -> Any:
-        out = _pick(exact, key.component)
+        out: Any = _pick(exact, key.component)
         for axis in key.axes:
             out = out.dx(axis) if extract_domains(out) else ufl.as_ufl(0.0)
         return out

@@ -96,11 +96,13 @@ class Parameter:
             return int(array)
         return float(array) if self.length is None else tuple(map(float, array))
 
-    def parse(self, text: str) -> Value:
-        """Read a value as it is typed on a command line: ``500``, ``0.5,0.5`` or a choice."""
+    def parse(self, text: Any) -> Value:
+        """Read a value as it is typed on a command line: ``500``, ``0.5,0.5`` or a choice (or a value as it is)."""
         if self.choices is not None:
             match = [choice for choice in self.choices if str(choice) == text]
             return self.check(match[0] if match else text)
+        if not isinstance(text, str):
+            return self.check(text)
         pieces = text.strip("()[] ").split(",")
         if self.length is None:
             return self.check(pieces[0] if len(pieces) == 1 else text)

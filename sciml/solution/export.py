@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-import h5py
 import numpy as np
 
 from sciml.errors import UnsupportedError
-from sciml.files import atomic_path
+from sciml.files import atomic_path, hdf5_file
 from sciml.problem import Box, MeshData
 from sciml.problem.mesh import to_meshio
 from sciml.problem.mesh.topology import number_nodes
@@ -139,7 +138,7 @@ def write_xdmf(field: Field, path: str | Path) -> Path:
     arrays = point_fields(field, mesh)
     points = np.pad(mesh.points, ((0, 0), (0, 3 - mesh.dim)))
     data_path = path.with_name(f"{path.stem}_arrays.h5")
-    with atomic_path(data_path) as temporary, h5py.File(temporary, "w") as file:
+    with hdf5_file(data_path) as file:
         file["points"], file["cells"] = points, mesh.cells
         for name, values in arrays.items():
             file[name] = values

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from sciml.errors import OutputError
-from sciml.files import atomic_path, write_json
+from sciml.files import hdf5_file, write_json
 from sciml.problem import Problem
 from sciml.solution.export import write_vtu, write_xdmf
 from sciml.solution.fe_field import FEField
@@ -194,7 +194,7 @@ class Solution:
 
     def save(self, path: str | Path) -> Path:
         """Write field, record and curves to one HDF5 file, which :func:`load_solution` reads."""
-        with atomic_path(path) as temporary, h5py.File(temporary, "w") as file:
+        with hdf5_file(path) as file:
             file.attrs["format"] = FORMAT
             file.attrs["record"] = json.dumps(self.record())
             group = file.create_group("field")

@@ -104,6 +104,19 @@ class Solver(ABC):
         It must be cheap: nothing is solved or trained.
         """
 
+    def check(self, problem: Problem, options: Any, device: str) -> None:  # noqa: B027
+        """Refuse options that do not go together, or not with this problem or device; nothing by default.
+
+        It must be cheap, as :meth:`supports`.
+
+        Raises
+        ------
+        OptionError, DomainError, UnsupportedError
+        """
+
+    def load(self) -> None:  # noqa: B027
+        """Import what solving needs, so that the first solve of a process costs no more than the second."""
+
     @abstractmethod
     def solve(self, problem: Problem, options: Any, context: Context) -> Solution:
         """Solve a problem that :meth:`supports` accepts."""

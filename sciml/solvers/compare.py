@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sciml.errors import DivergenceError, UnsupportedError
-from sciml.forms import check_problem
+from sciml.errors import DivergenceError, OptionError
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver
 from sciml.solution import Errors, ExactField, Field, Solution
 from sciml.solution.solution import RAISING
-from sciml.solvers.base import Progress, read_options
-from sciml.solvers.run import solve, who_can
+from sciml.solvers.base import Progress
+from sciml.solvers.run import check_request, solve, who_can
 
-__all__ = ["REFERENCE", "Comparison", "Row", "compare", "row_of"]
+__all__ = ["REFERENCE", "Comparison", "Row", "check_comparison", "compare", "row_of"]
 
 REFERENCE = "fenics"
 _LIMIT = 10
@@ -213,8 +212,7 @@ def compare(
     """
     if isinstance(problem, str):
         problem = load_problem(problem)
-    requests = [(r, {}) if isinstance(r, str) else (r[0], dict(r[1])) for r in solvers]
-    _check(problem, requests)
+    requests = check_comparison(problem, *solvers, device=device)
     can_refer = load_solver(REFERENCE).supports(problem) is None
     if can_refer and REFERENCE not in [name for name, _ in requests]:
         requests.insert(0, (REFERENCE, {}))
@@ -229,15 +227,31 @@ def compare(
     return comparison
 
 
-def _check(problem: Problem, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    check_problem(problem)
+def check_comparison(problem: Problem, *solvers: Request, device: str = "cpu") -> list[tuple[str, dict[str, Any]]]:
+    """Look at everything that can be wrong with a comparison before any solver runs.
+
+    Returns
+    -------
+    list of (str, dict)
+        Solvers with their options as given.
+
+    Raises
+    ------
+    OptionError
+        No solver is asked for, and there is no reference to run instead.
+    UnknownNameError, UnsupportedError, …
+        As for :func:`check_request`.
+    """
+    requests = [(r, {}) if isinstance(r, str) else (r[0], dict(r[1])) for r in solvers]
     for name, options in requests:
-        solver = load_solver(name)
-        read_options(solver, options)
-        reason = solver.supports(problem)
-        if reason is not None:
-            able = ", ".join(who_can(problem)) or "none"
-            raise UnsupportedError(f"Solver {name!r} cannot do {problem!r}: {reason}; those that can: {able}.")
+        check_request(problem, name, options, device)
+    obstacle = load_solver(REFERENCE).supports(problem)
+    if not requests and obstacle is not None:
+        able = "".join(f", such as `--solver {name}`" for name in who_can(problem)[:1])
+        raise OptionError(
+            f"There is nothing to compare: the reference cannot run, since {obstacle}; ask for another solver{able}."
+        )
+    return requests
 
 
 def _refer(problem: Problem, can_refer: bool, report: Any) -> tuple[Comparison, float | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver, solver_names
 from sciml.solution import Solution
 from sciml.solution.solution import RAISING
-from sciml.solvers.base import Context, Progress, read_options
+from sciml.solvers.base import Context, Progress, Solver, SolverOptions, read_options
 
-__all__ = ["solve", "who_can"]
+__all__ = ["check_request", "solve", "who_can"]
 
 
 def solve(
@@ -74,14 +74,8 @@ def solve(
     """
     if isinstance(problem, str):
         problem = load_problem(problem)
-    chosen = load_solver(solver)
-    checked = read_options(chosen, options)
-    check_problem(problem)
-    reason = chosen.supports(problem)
-    if reason is not None:
-        able = who_can(problem)
-        advice = f"{' and '.join(able)} can" if able else "no solver here can"
-        raise UnsupportedError(f"Solver {solver!r} cannot do {problem!r}: {reason}; {advice}.")
+    chosen, checked = check_request(problem, solver, options, device)
+    chosen.load()
     context = Context(
         seed=seed,
         device=device,
@@ -98,6 +92,33 @@ def solve(
     if throw and solution.status in RAISING:
         raise DivergenceError(f"{solver} on {problem!r}: {solution.status}: {solution.message}.", solution)
     return solution
+
+
+def check_request(
+    problem: Problem, solver: str, options: Mapping[str, Any], device: str = "cpu"
+) -> tuple[Solver, SolverOptions]:
+    """Look at everything that can be wrong with a request before work starts.
+
+    Returns
+    -------
+    Solver, SolverOptions
+        The solver of that name and its options, validated.
+
+    Raises
+    ------
+    UnknownNameError, OptionError, UnsupportedError, ConditionError, …
+        As :func:`solve`.
+    """
+    chosen = load_solver(solver)
+    checked = read_options(chosen, options)
+    check_problem(problem)
+    reason = chosen.supports(problem)
+    if reason is not None:
+        able = who_can(problem)
+        advice = f"{' and '.join(able)} can" if able else "no solver here can"
+        raise UnsupportedError(f"Solver {solver!r} cannot do {problem!r}: {reason}; {advice}.")
+    chosen.check(problem, checked, device)
+    return chosen, checked
 
 
 def _timed(run: Callable[[], Solution]) -> Solution:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
 import time
 import warnings
@@ -64,19 +65,20 @@ class Terminal:
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys, self._monkeypatch = capsys, monkeypatch
-        monkeypatch.setattr("signal.signal", lambda number, handler: None)
 
     def __call__(self, line: str, *more: str) -> Outcome:
         """Run a command line, split as a shell would; `more` arguments are taken as they are."""
         self._monkeypatch.setattr(sys, "argv", ["sciml", *shlex.split(line), *map(str, more)])
         self._capsys.readouterr()
-        start, code = time.perf_counter(), 0
+        start, code, handler = time.perf_counter(), 0, signal.getsignal(signal.SIGTERM)
         with warnings.catch_warnings():
             warnings.simplefilter("always", ScimlWarning)
             try:
                 main()
             except SystemExit as stop:
                 code = int(stop.code or 0)
+            finally:
+                signal.signal(signal.SIGTERM, handler)
         seconds = time.perf_counter() - start
         written = self._capsys.readouterr()
         return Outcome(code, written.out, written.err, seconds)

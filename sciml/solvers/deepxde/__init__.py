@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from pydantic import Field, field_validator
 
-from sciml.errors import UnsupportedError
+from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import analyse
 from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, problem_scales
 from sciml.problem import Problem
 from sciml.solution import ADVICE, NetworkField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 from sciml.solvers.deepxde import records
+from sciml.solvers.deepxde.isolation import checked_device, isolated
 from sciml.solvers.deepxde.networks import plain_network
 from sciml.solvers.deepxde.options import TrainingOptions
 from sciml.solvers.deepxde.training import build_training
@@ -80,6 +81,16 @@ class DeepxdeSolver(Solver):
 
     def supports(self, problem: Problem) -> str | None:
         return analyse(problem).strong_form_obstacle
+
+    def check(self, problem: Problem, options: DeepxdeOptions, device: str) -> None:
+        if options.adam + options.lbfgs == 0:
+            raise OptionError("adam = 0 and lbfgs = 0 leave nothing to do; give one of them a number of iterations.")
+        checked_device(device)
+        self._hard(problem, options)
+
+    def load(self) -> None:
+        with isolated(dtype=torch.float64, seed=0):
+            pass
 
     def solve(self, problem: Problem, options: DeepxdeOptions, context: Context) -> Solution:
         from sciml.solvers.deepxde.engine import train

@@ -95,6 +95,17 @@ def _checked(dtype: torch.dtype, device: torch.device | str, seed: int) -> torch
         raise OptionError(f"dtype = {dtype!r} is not possible; use torch.float64 or torch.float32.")
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise OptionError(f"seed = {seed!r} is not possible; use an integer that is not negative.")
+    return checked_device(device)
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """The device of that name.
+
+    Raises
+    ------
+    OptionError
+        PyTorch does not know it, or finds none here.
+    """
     try:
         device = torch.device(device)
     except (RuntimeError, TypeError) as error:

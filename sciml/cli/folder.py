@@ -1,0 +1,154 @@
+"""An output folder: a finished result, an unfinished run, or both while one replaces the other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sciml.cli.console import console
+from sciml.errors import OutputError
+from sciml.files import write_json
+
+__all__ = ["Request", "Workplace", "output_folder", "read_request"]
+
+_REQUEST, _RECORD, _UNFINISHED, _CHECKPOINT = "run.json", "record.json", "unfinished", "checkpoint"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `solve` or `compare` was asked for, as it can be written down and asked again.
+
+    Attributes
+    ----------
+    command : {"solve", "compare"}
+    source : str
+        Name or file of the problem.
+    parameters : dict
+    solvers : list of (str, dict)
+        Solvers with their options as given; one for `solve`.
+    seed, device : int, str
+    """
+
+    command: Literal["solve", "compare"]
+    source: str
+    parameters: dict[str, Any]
+    solvers: list[tuple[str, dict[str, Any]]]
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where an unfinished run keeps what it has.
+
+    Attributes
+    ----------
+    path : Path
+        For the files of the result, which move to the output folder when all are there.
+    has_checkpoint : bool
+    """
+
+    path: Path
+
+    @property
+    def has_checkpoint(self) -> bool:
+        return any((self.path / _CHECKPOINT).glob("*.json"))
+
+    def write_record(self, content: dict[str, Any]) -> None:
+        """Write what happened."""
+        write_json(self.path / _RECORD, content)
+
+
+def read_request(folder: Path) -> Request:
+    """The request of an unfinished run.
+
+    Raises
+    ------
+    OutputError
+        The folder holds no unfinished run.
+    """
+    path = folder / _UNFINISHED / _REQUEST
+    if not path.is_file():
+        if (folder / _RECORD).is_file():
+            raise OutputError(f"The run in {folder} is finished; there is nothing to resume.")
+        raise OutputError(
+            f"{folder} holds no run that could be resumed; start one with `sciml solve … --out {folder}`."
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content["solvers"] = [(str(name), dict(options)) for name, options in content["solvers"]]
+        return Request(**content)
+    except (ValueError, TypeError, KeyError) as error:
+        raise OutputError(f"{path} is damaged ({error}); start the run again with --force.") from error
+
+
+@contextmanager
+def output_folder(
+    out: Path | None, request: Request, *, force: bool = False, resume: bool = False
+) -> Iterator[Workplace | None]:
+    """A place for the files of a result, which become the folder's content when the block ends well.
+
+    Until then an older result stays as it is. A run that does not end well can be resumed.
+
+    Raises
+    ------
+    OutputError
+        The folder holds a result or an unfinished run and `force` is not given, or it cannot be written.
+    """
+    if out is None:
+        yield None
+        return
+    place = out / _UNFINISHED
+    if not resume:
+        _refuse_to_replace(out, force)
+        _start_anew(out, request)
+    try:
+        yield Workplace(place)
+    except KeyboardInterrupt:
+        console.print(f"Interrupted; `sciml resume {out}` continues.", highlight=False)
+        raise
+    _publish(out)
+
+
+def _refuse_to_replace(out: Path, force: bool) -> None:
+    if force:
+        return
+    if (out / _RECORD).is_file():
+        raise OutputError(f"{out} already holds a finished result; keep it, or replace it with --force.")
+    if (out / _UNFINISHED / _REQUEST).is_file():
+        raise OutputError(f"{out} holds an unfinished run; `sciml resume {out}` continues it, --force starts over.")
+
+
+def _start_anew(out: Path, request: Request) -> None:
+    try:
+        if (out / _UNFINISHED).exists():
+            shutil.rmtree(out / _UNFINISHED)
+        (out / _UNFINISHED).mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}.") from error
+    write_json(out / _UNFINISHED / _REQUEST, asdict(request))
+
+
+def _publish(out: Path) -> None:
+    """Let the new files take the place of the old ones, the record last."""
+    place = out / _UNFINISHED
+    files = sorted(path.name for path in place.iterdir() if path.is_file())
+    record = json.loads((place / _RECORD).read_text(encoding="utf-8"))
+    write_json(place / _RECORD, record | {"files": files})
+    try:
+        old = json.loads((out / _RECORD).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
+        old = []
+    try:
+        for name in sorted(files, key=lambda name: name == _RECORD):
+            (place / name).replace(out / name)
+        for name in set(old) - set(files):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(place)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror}.") from error
