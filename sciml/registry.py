@@ -20,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from sciml.errors import DeclarationError, UnknownNameError, unknown_name
+from sciml.errors import DeclarationError, ScimlError, UnknownNameError, unknown_name
 from sciml.problem import Problem
 
 if TYPE_CHECKING:
@@ -137,9 +137,12 @@ def _import_file(path: Path) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
+    except ScimlError as error:
+        del sys.modules[name]
+        raise type(error)(f"In {path}: {error}") from error
     except Exception as error:
         del sys.modules[name]
-        raise DeclarationError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise DeclarationError(f"{path} cannot be imported: {type(error).__name__}: {error}.") from error
     finally:
         sys.path.remove(str(path.parent))
     return module

@@ -160,7 +160,8 @@ def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:
     if expression.ufl_shape != shape:
         if isinstance(expression, Zero) or _is_zero(value):
             return Zero(shape)
-        raise ConditionError(f"{where}: the value has shape {expression.ufl_shape}, needed is {shape}.")
+        needed = "() (a scalar)" if shape == () else str(shape)
+        raise ConditionError(f"{where}: the value has shape {expression.ufl_shape}, needed is {needed}.")
     return expression
 
 

@@ -47,6 +47,11 @@ class Domain(ABC):
         """Names of the boundary parts, without aliases."""
 
     @property
+    def boundary_aliases(self) -> tuple[str, ...]:
+        """Further names of the same parts."""
+        return ()
+
+    @property
     def region_groups(self) -> dict[str, np.ndarray]:
         """Cells of each named region; empty where a domain has none."""
         return {}
@@ -122,7 +127,7 @@ class Domain(ABC):
             if elements is None and name == BOUNDARY:
                 elements = np.arange(self.n_boundary_elements)
             if elements is None:
-                known = ", ".join([BOUNDARY, *self.boundary_names])
+                known = ", ".join([BOUNDARY, *self.boundary_names, *self.boundary_aliases])
                 raise ConditionError(f"There is no boundary named {name!r}; this domain has: {known}.")
             found.append(elements)
         return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
@@ -216,6 +221,10 @@ class Box(Domain):
     @property
     def boundary_names(self) -> tuple[str, ...]:
         return tuple(f"x{axis}{sign}" for axis in range(self.dim) for sign in "-+")
+
+    @property
+    def boundary_aliases(self) -> tuple[str, ...]:
+        return tuple(alias for alias, name in _ALIASES.items() if self.dim <= 3 and name in self.boundary_names)
 
     @property
     def extent(self) -> np.ndarray:

@@ -368,7 +368,7 @@ class Problem:
             hint = ""
             if "subdomain_id" in str(error):
                 hint = "; named parts need `dx` and `ds` of sciml, imported after those of ufl"
-            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}{hint}") from error
+            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}{hint}.") from error
 
     def _expression(self, what: str, available: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         declared = getattr(self, what)
@@ -378,9 +378,8 @@ class Problem:
         try:
             return as_expression(value, shape, f"`{what}`")
         except ConditionError as error:
-            raise DeclarationError(
-                f"{error} (unknown {self.field_name!r} of shape {self.shape}, dimension {self.dim})"
-            ) from None
+            context = f"for the unknown {self.field_name!r} of shape {self.shape} in {self.dim} dimensions"
+            raise DeclarationError(f"{str(error).rstrip('.')}, {context}.") from None
 
     def _weak(self, available: Mapping[str, Any]) -> Any:
         if self.weak is None:

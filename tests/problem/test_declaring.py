@@ -170,7 +170,7 @@ def test_inconsistent_declarations_are_refused_in_one_sentence(poisson, changes,
 
 
 def test_an_error_of_a_shape_tells_unknown_and_dimension(poisson):
-    with pytest.raises(DeclarationError, match=r"unknown 'u' of shape \(\), dimension 2"):
+    with pytest.raises(DeclarationError, match=r"unknown 'u' of shape \(\) in 2 dimensions"):
         poisson(flux=lambda u: u).declaration  # noqa: B018
 
 
