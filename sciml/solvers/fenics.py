@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import functools
+import importlib.util
 import time
 from dataclasses import asdict
 from typing import Any, Literal
@@ -41,6 +42,15 @@ class FenicsOptions(SolverOptions):
     load_steps: int = Field(1, ge=1, description="equal steps in which load and data are applied")
 
 
+@functools.cache
+def _installed() -> bool:
+    """Whether DOLFINx can be found, by the wheel or otherwise; nothing is imported."""
+    try:
+        return any(importlib.util.find_spec(name) is not None for name in ("dolfinx_solver", "dolfinx"))
+    except ValueError:
+        return False
+
+
 class FenicsSolver(Solver):
     """Finite elements through DOLFINx.
 
@@ -61,6 +71,11 @@ class FenicsSolver(Solver):
     def supports(self, problem: Problem) -> str | None:
         if problem.dim > 3:
             return f"finite elements need at most 3 dimensions, and this problem has {problem.dim}"
+        if not _installed():
+            return (
+                "FEniCSx is not installed (on Linux x86-64 `pip install dolfinx-solver-real`, elsewhere "
+                "`conda install -c conda-forge fenics-dolfinx`)"
+            )
         return None
 
     def check(self, problem: Problem, options: FenicsOptions, device: str) -> None:
