@@ -68,8 +68,9 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 def result_table(rows: list[dict[str, Any]], width: int) -> Table:
     """Results of solvers side by side; a terminal of less than 110 columns gets one column for all seconds."""
-    table = Table(box=None, pad_edge=False, collapse_padding=True)
-    cells = [_cells(row, narrow=width < _WIDE) for row in rows]
+    narrow = width < _WIDE
+    table = Table(box=None, pad_edge=False, collapse_padding=narrow)
+    cells = [_cells(row, narrow=narrow) for row in rows]
     for name in cells[0]:
         if name == "solver":
             table.add_column(name, overflow="fold", min_width=10)
