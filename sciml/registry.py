@@ -21,12 +21,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sciml.errors import DeclarationError, ScimlError, UnknownNameError, unknown_name
-from sciml.problem import Problem
+from sciml.problem import Box, Problem
 
 if TYPE_CHECKING:
     from sciml.solvers.base import Solver
 
-__all__ = ["load_problem", "load_solver", "problem_classes", "solver_names"]
+__all__ = ["fingerprint", "load_problem", "load_solver", "problem_classes", "solver_names"]
 
 
 def _snake(name: str) -> str:
@@ -122,6 +122,22 @@ def _from_file(name: str, parameters: dict[str, Any]) -> Problem:
     problem.name = problem.name or path.stem
     problem.source = f"{path.resolve()}:{chosen}"
     return problem
+
+
+def fingerprint(problem: Problem) -> str:
+    """A digest of what declares a problem: the text of its module and its mesh.
+
+    Two problems of one source and equal parameters are the same where it agrees (as far as their module alone says).
+    """
+    source = problem.source or ""
+    module = sys.modules.get(type(problem).__module__)
+    file = source.rpartition(":")[0] or (module.__file__ if module is not None else None)
+    digest = hashlib.sha256(Path(file).read_bytes() if file else b"")
+    digest.update(repr(problem.domain).encode())
+    if not isinstance(problem.domain, Box):
+        mesh = problem.domain.mesh()
+        digest.update(mesh.points.tobytes() + mesh.cells.tobytes())
+    return digest.hexdigest()
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -99,7 +99,7 @@ def solve(
 
     problem = _load(name, settings, draw)
     solvers = [(solver, parse_options(options or [], "-o"))]
-    request = Request("solve", str(problem.source), problem.parameters.plain(), solvers, seed, device)
+    request = Request.of(problem, "solve", solvers, seed, device)
     run(problem, request, out=out, force=force, as_json=as_json)
 
 
@@ -115,6 +115,7 @@ def resume(
 
     request = read_request(folder)
     problem = load_problem(request.source, **request.parameters)
+    request.check(problem, folder)
     run(problem, request, out=folder, resume=True, as_json=as_json)
 
 
@@ -142,7 +143,7 @@ def compare(
 
     problem = _load(name, settings, draw)
     solvers = grouped_options(solver or [], options or [])
-    request = Request("compare", str(problem.source), problem.parameters.plain(), solvers, seed, device)
+    request = Request.of(problem, "compare", solvers, seed, device)
     run(problem, request, out=out, force=force, as_json=as_json)
 
 

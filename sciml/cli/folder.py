@@ -13,6 +13,8 @@ from typing import Any, Literal
 from sciml.cli.console import console
 from sciml.errors import OutputError
 from sciml.files import write_json
+from sciml.problem import Problem
+from sciml.registry import fingerprint
 
 __all__ = ["Request", "Workplace", "output_folder", "read_request"]
 
@@ -32,6 +34,8 @@ class Request:
     solvers : list of (str, dict)
         Solvers with their options as given; one for `solve`.
     seed, device : int, str
+    fingerprint : str
+        Of the problem's declaration, see :func:`~sciml.registry.fingerprint`.
     """
 
     command: Literal["solve", "compare"]
@@ -40,6 +44,33 @@ class Request:
     solvers: list[tuple[str, dict[str, Any]]]
     seed: int
     device: str
+    fingerprint: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        problem: Problem,
+        command: Literal["solve", "compare"],
+        solvers: list[tuple[str, dict[str, Any]]],
+        seed: int,
+        device: str,
+    ) -> Request:
+        """The request for a problem."""
+        parameters = problem.parameters.plain()
+        return cls(command, str(problem.source), parameters, solvers, seed, device, fingerprint(problem))
+
+    def check(self, problem: Problem, folder: Path) -> None:
+        """Refuse to continue with another problem than the run was started with.
+
+        Raises
+        ------
+        OutputError
+        """
+        if fingerprint(problem) != self.fingerprint:
+            raise OutputError(
+                f"{self.source} (or its mesh) was changed after the run in {folder} was started; put it back, or start "
+                f"the run again with --force."
+            )
 
 
 @dataclass(frozen=True)

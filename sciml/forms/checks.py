@@ -8,9 +8,10 @@ import numpy as np
 import torch
 import ufl
 
-from sciml.errors import ConditionError, ScimlWarning
+from sciml.errors import ConditionError, DeclarationError, ScimlWarning
 from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import balance
+from sciml.forms.discontinuities import broken_flux
 from sciml.forms.linearised import random_states
 from sciml.forms.lowering import depends_on, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
@@ -55,6 +56,7 @@ def check_problem(problem: Problem) -> Analysis:
     analysis = analyse(problem)
     _check_data(problem)
     _check_law_is_finite(problem, analysis)
+    _check_manufactured_load(problem, analysis)
     _check_determined(problem, analysis)
     _check_points(problem)
     _warn_of_contradictions(problem)
@@ -104,6 +106,21 @@ def _check_law_is_finite(problem: Problem, analysis: Analysis) -> None:
     with torch.no_grad():
         if not bool(torch.isfinite(flux(x, jet)).any()):
             raise ConditionError(f"The flux of {problem!r} is not finite at any state tried; check the law.")
+
+
+def _check_manufactured_load(problem: Problem, analysis: Analysis) -> None:
+    """The load −div flux(exact) + reaction must be a function."""
+    declared = problem.declaration
+    if analysis.weak_only or not balance(problem).manufactured:
+        return
+    place = problem.derived(
+        "broken flux", lambda: broken_flux(problem, ufl.replace(balance(problem).flux, {declared.u: declared.exact}))
+    )
+    if place is not None:
+        raise DeclarationError(
+            f"The flux of `exact` jumps at {np.round(place, 6).tolist()}, so that no load gives this solution; declare "
+            f"the load and the conditions yourself, or an `exact` whose flux is continuous."
+        )
 
 
 def _check_determined(problem: Problem, analysis: Analysis) -> None:

@@ -1,9 +1,10 @@
-"""Whether a conditional in an expression jumps, found by looking at both sides of where it switches."""
+"""Whether expressions jump, found by looking at both sides of where they may."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import ufl
 from ufl import classes
@@ -14,7 +15,7 @@ from sciml.forms.pointwise import PointwiseOperator
 from sciml.forms.program import Program
 from sciml.problem import Problem
 
-__all__ = ["jumps"]
+__all__ = ["broken_flux", "jumps"]
 
 
 def jumps(problem: Problem, expression: Any) -> bool:
@@ -87,3 +88,62 @@ def _conditional_jumps(problem: Problem, node: Any) -> bool:
     values = at(branches, low)[crossing]
     gap = (values[:, 0] - values[:, 1]).abs()
     return bool((gap > 1e-6 * (1e-12 + values.abs().amax(dim=1))).any())
+
+
+def broken_flux(problem: Problem, flux: Any) -> np.ndarray | None:
+    """A place inside the domain where the normal component of a given flux (free of the unknown) jumps, if any.
+
+    Its divergence then has a part that is concentrated on a surface, which no load can hold. What jumps along the
+    surface alone, such as the flux along a layer of another material, does no harm.
+
+    Notes
+    -----
+    Jumps are found by bisection between neighbours on random segments; one that lies between all of them is missed.
+    """
+    operator = PointwiseOperator(problem, Program(ufl.as_vector(scalar_components(flux)), problem.declaration.u))
+    generator = np.random.default_rng(0)
+    ends = problem.domain.sample(2 * _SEGMENTS, generator)
+    fractions = np.linspace(0, 1, _PIECES + 1)[None, :, None]
+    grid = ends[:_SEGMENTS, None] * (1 - fractions) + ends[_SEGMENTS:, None] * fractions
+    low, high = (part.reshape(-1, problem.dim) for part in (grid[:, :-1], grid[:, 1:]))
+    size = np.nanmax(np.abs(operator.at(low)), initial=0.0)
+    low, high, gap = _bisected(operator, low, high)
+    size = max(size, np.nanmax(np.abs(operator.at(low)), initial=0.0))
+    found = np.flatnonzero(np.abs(gap).max(axis=1) > _JUMP * size)
+    for k in found[:_SUSPECTS]:
+        normal = _normal(operator, low[k], high[k], 1e-4 * problem.domain.size)
+        jump = gap[k].reshape(-1, problem.dim) @ normal
+        if np.abs(jump).max() > 1e-2 * np.abs(gap[k]).max():
+            return low[k]
+    return None
+
+
+_SEGMENTS, _PIECES, _SUSPECTS, _JUMP = 64, 64, 8, 1e-6
+
+
+def _bisected(
+    operator: PointwiseOperator, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Halve segments ``(n, dim)`` towards their largest change; the ends left, and the change between them."""
+    start, end = operator.at(low), operator.at(high)
+    for _ in range(45):
+        middle = (low + high) / 2
+        value = operator.at(middle)
+        first = np.abs(value - start).max(axis=1) >= np.abs(end - value).max(axis=1)
+        low, start = np.where(first[:, None], low, middle), np.where(first[:, None], start, value)
+        high, end = np.where(first[:, None], middle, high), np.where(first[:, None], value, end)
+    return low, high, np.nan_to_num(end - start)
+
+
+def _normal(operator: PointwiseOperator, low: np.ndarray, high: np.ndarray, size: float) -> np.ndarray:
+    """Unit normal of a surface of discontinuity at a point, from where neighbouring segments cross it."""
+    dim = len(low)
+    if dim == 1:
+        return np.ones(1)
+    across = (high - low) / np.linalg.norm(high - low)
+    basis = np.linalg.svd(across[None, :])[2][1:] * size
+    reach = 20 * size * across
+    before, _, gap = _bisected(operator, low + basis - reach, low + basis + reach)
+    crossed = np.abs(gap).max(axis=1) > 0
+    tangents = (before - low)[crossed]
+    return np.linalg.svd(tangents, full_matrices=True)[2][-1] if len(tangents) == dim - 1 else across

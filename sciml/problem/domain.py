@@ -51,6 +51,10 @@ class Domain(ABC):
         """Further names of the same parts."""
         return ()
 
+    def fresh(self) -> Domain:
+        """The domain for a new problem; a mesh file is looked at again, as it may have changed."""
+        return self
+
     @property
     def region_groups(self) -> dict[str, np.ndarray]:
         """Cells of each named region; empty where a domain has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -162,6 +163,12 @@ class MeshFile(MeshDomain):
 
     def __repr__(self) -> str:
         return f"MeshFile({str(self.path)!r})"
+
+    def fresh(self) -> MeshFile:
+        other = copy.copy(self)
+        for read in ("data", "boundary_names"):
+            other.__dict__.pop(read, None)
+        return other
 
     def _load(self) -> MeshData:
         folders = [folder for folder in (self._folder, Path.cwd()) if folder is not None]

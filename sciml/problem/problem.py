@@ -314,7 +314,7 @@ class Problem:
         if not isinstance(domain, Domain):
             given = "no domain" if domain is None else repr(domain)
             raise DeclarationError(f"A problem needs a domain (Box, MeshFile, DolfinxMesh); given was {given}.")
-        self.domain = domain
+        self.domain = domain.fresh()
         if isinstance(self.fields, FieldKind):
             self.fields = {"u": self.fields}
         if len(self.fields) != 1 or not all(isinstance(kind, FieldKind) for kind in self.fields.values()):

@@ -24,6 +24,33 @@ QUICK = "-o adam=50 -o lbfgs=50 -o width=8 -o points=100"
 QUICKEST = "-o adam=5 -o lbfgs=5 -o width=4 -o points=30"
 
 
+# A problem on the mesh of `plate_text`.
+WALL = '''"""A wall of two layers: warm inside, cooled by the wind outside."""
+
+from ufl import grad
+
+from sciml import Dirichlet, MeshFile, Problem, Robin, ds, parameter
+
+
+class Wall(Problem):
+    """A wall that is heated on one side and cooled by wind on the other."""
+
+    domain = MeshFile("wall.msh")
+    conductivity = parameter(2.0, above=0, unit="W/(m K)", doc="of the whole wall")
+    wind = parameter(3.0, above=0, unit="W/(m² K)", doc="heat transfer coefficient")
+    load = 1.0
+
+    def flux(self, u):
+        return self.conductivity * grad(u)
+
+    def conditions(self):
+        return [Dirichlet(5.0, on="hot"), Robin(0.0, alpha=self.wind, on="cold")]
+
+    def quantities(self, u):
+        return {"loss": self.wind * u * ds("cold")}
+'''
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one command did."""

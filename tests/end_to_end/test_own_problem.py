@@ -5,34 +5,9 @@ from __future__ import annotations
 import meshio
 import numpy as np
 import pytest
-from terminal import bracket_text, plate_text, write
+from terminal import WALL, bracket_text, plate_text, write
 
 import sciml as package
-
-WALL = '''"""A wall of two layers: warm inside, cooled by the wind outside."""
-
-from ufl import grad
-
-from sciml import Dirichlet, MeshFile, Problem, Robin, ds, parameter
-
-
-class Wall(Problem):
-    """A wall that is heated on one side and cooled by wind on the other."""
-
-    domain = MeshFile("wall.msh")
-    conductivity = parameter(2.0, above=0, unit="W/(m K)", doc="of the whole wall")
-    wind = parameter(3.0, above=0, unit="W/(m² K)", doc="heat transfer coefficient")
-    load = 1.0
-
-    def flux(self, u):
-        return self.conductivity * grad(u)
-
-    def conditions(self):
-        return [Dirichlet(5.0, on="hot"), Robin(0.0, alpha=self.wind, on="cold")]
-
-    def quantities(self, u):
-        return {"loss": self.wind * u * ds("cold")}
-'''
 
 BRACKET = '''"""An L-shaped bracket."""
 

@@ -12,7 +12,7 @@ import time
 import h5py
 import numpy as np
 import pytest
-from terminal import write
+from terminal import WALL, plate_text, write
 
 RUN = "-s deepxde -o adam=150 -o lbfgs=450 -o width=16 -o points=400 -o checkpoint_every=0 --seed 3"
 TIMED = {"seconds", "cpu_seconds"}
@@ -115,3 +115,23 @@ def test_what_cannot_be_resumed(sciml, tmp_path, content, words):
         (tmp_path / "half" / "unfinished").mkdir(parents=True)
         write(tmp_path / "half" / "unfinished", "run.json", content)
     assert words in sciml("resume half").message
+
+
+@pytest.mark.parametrize("what", ["wall.py", "wall.msh"])
+def test_a_problem_that_was_changed_is_not_continued(sciml, tmp_path, monkeypatch, what):
+    write(tmp_path, "wall.msh", plate_text())
+    write(tmp_path, "wall.py", WALL)
+
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sciml.cli.runs.solve", interrupted)
+        assert sciml("solve wall.py --out half").code == 130
+    changed = {"wall.py": WALL.replace("load = 1.0", "load = 2.0"), "wall.msh": plate_text(n=5)}
+    write(tmp_path, what, changed[what])
+    message = sciml("resume half").message
+    assert "wall.py" in message
+    assert "changed after the run" in message
+    write(tmp_path, what, {"wall.py": WALL, "wall.msh": plate_text()}[what])
+    sciml.succeeds("resume half")

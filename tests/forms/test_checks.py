@@ -224,3 +224,48 @@ def test_a_box_in_ten_dimensions_is_checked_quickly(poisson):
     analysis = check_problem(poisson(10, exact=lambda x: exp(-10 * inner(x, x))))
     assert analysis.order == 2
     assert not analysis.free_modes
+
+
+# -- manufactured loads that are no functions -------------------------------------------------------------
+
+
+def layers(place):
+    """Conductivity 1 on one side of a surface and 10 on the other."""
+    return {"flux": lambda u, x: ufl.conditional(ufl.lt(place(x), 0), 1.0, 10.0) * grad(u)}
+
+
+def plane(x):
+    return x[0] - 0.5
+
+
+def circle(x):
+    return (x[0] + 1) ** 2 + (x[1] + 1) ** 2 - 4
+
+
+@pytest.mark.parametrize(
+    ("dim", "exact", "law"),
+    [
+        (1, lambda x: ufl.min_value(x[0], 0.3), {}),
+        (2, lambda x: abs(x[0] - 0.5), {}),
+        (3, lambda x: abs(x[0] + x[1] - x[2] - 0.3), {}),
+        (2, lambda x: x[0] ** 2, layers(plane)),
+        (2, lambda x: sqrt((x[0] + 1) ** 2 + (x[1] + 1) ** 2), layers(circle)),
+    ],
+)
+def test_an_exact_solution_whose_flux_jumps(poisson, dim, exact, law):
+    refuse(poisson(dim, exact=exact, **law), "flux of `exact` jumps at .* declare the load")
+
+
+@pytest.mark.parametrize(
+    ("exact", "law"),
+    [
+        (lambda x: abs(x[0] - 0.5) ** 3, {}),
+        (lambda x: ufl.tanh(100 * plane(x)), {}),
+        (lambda x: exp(-1e5 * plane(x) ** 2), {}),
+        (lambda x: ufl.conditional(ufl.lt(plane(x), 0), 10 * x[0], 4.5 + x[0]), layers(plane)),
+        (lambda x: x[1], layers(plane)),
+        (lambda x: ufl.atan2(x[1] + 1, x[0] + 1), layers(circle)),
+    ],
+)
+def test_an_exact_solution_whose_normal_flux_is_continuous(poisson, exact, law):
+    check_problem(poisson(exact=exact, **law))
