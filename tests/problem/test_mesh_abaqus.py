@@ -96,6 +96,12 @@ def test_case_blanks_line_ends_and_numbers_as_fortran_writes_them(read):
     assert facets(mesh, "bottom") == lines((0, 0, 1, 0), (1, 0, 2, 0))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1"])
+def test_names_outside_ascii(tmp_path, encoding):
+    (tmp_path / "part.inp").write_text(FLAT.replace("bottom", "Lagerfläche"), encoding=encoding)
+    assert facets(read_mesh(tmp_path / "part.inp"), "Lagerfläche") == lines((0, 0, 1, 0), (1, 0, 2, 0))
+
+
 def test_a_surface_precedes_a_node_set_of_its_name_and_names_are_not_case_sensitive(read):
     more = '*SURFACE, NAME=bottom\n"LEFT HALF", S1\n*NSET, NSET=Far, ELSET="Right, half"\n'
     mesh = read(FLAT + more)

@@ -42,10 +42,8 @@ class Card:
 
 def read_cards(path: Path) -> Iterator[Card]:
     """The keyword lines of a file, in order, each with its data lines."""
-    # Names may be in any encoding; all that is understood here is ASCII.
-    text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     card, continued = None, False
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(_text(path).splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("**"):
             continue
@@ -67,6 +65,15 @@ def read_cards(path: Path) -> Iterator[Card]:
     if card is None:
         raise MeshError("the file has no keyword; an Abaqus input file has lines like *NODE and *ELEMENT.")
     yield card
+
+
+def _text(path: Path) -> str:
+    """The file in UTF-8, or in Latin-1, as programs on Windows write it; both agree on all but names and comments."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _keyword_line(line: str, number: int, continued: bool) -> tuple[str, dict[str, str]]:
