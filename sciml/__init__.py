@@ -27,6 +27,7 @@ from sciml.problem import (
 from sciml.registry import load_problem
 
 if TYPE_CHECKING:
+    from sciml import shapes
     from sciml.forms import analyse
     from sciml.solution import Field, Solution, load_solution
     from sciml.solvers.compare import Comparison, compare
@@ -59,6 +60,7 @@ __all__ = [
     "load_solution",
     "parameter",
     "scalar",
+    "shapes",
     "solve",
     "vector",
 ]
@@ -76,6 +78,8 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "shapes":
+        return importlib.import_module("sciml.shapes")
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'sciml' has no attribute {name!r}")

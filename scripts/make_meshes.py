@@ -1,4 +1,4 @@
-"""Make the meshes in ``data/meshes`` that problems of the catalogue refer to.
+"""Make the meshes in ``data/meshes``, which problems of the catalogue refer to and which do without gmsh.
 
 Needs gmsh (``pip install gmsh``), which nothing else does::
 
@@ -129,6 +129,42 @@ def fibre(radius: float = 0.3, around: int = 8, outwards: int = 7, core: float =
     group(2, matrix, "matrix")
 
 
+def disc(cells: int = 7, core: float = 0.5) -> None:
+    """The unit disc: a square core and four blocks to the circle."""
+    middle = geo.addPoint(0, 0, 0)
+    h = sqrt(0.5)
+    core_points, rim_points = (
+        [geo.addPoint(r * x, r * y, 0) for x, y in [(-h, -h), (h, -h), (h, h), (-h, h)]] for r in (core, 1.0)
+    )
+    core_lines = loop(core_points)
+    rim = [geo.addCircleArc(a, middle, b) for a, b in pairwise([*rim_points, rim_points[0]])]
+    rays = [geo.addLine(a, b) for a, b in zip(core_points, rim_points)]
+    blocks = [transfinite([core_lines[k], rays[(k + 1) % 4], -rim[k], -rays[k]], [cells] * 4) for k in range(4)]
+    surfaces = [transfinite(core_lines, [cells] * 4), *blocks]
+    geo.synchronize()
+    group(1, rim, "outer")
+    group(2, surfaces, "disc")
+
+
+def periodic_cell(radius: float = 0.25, around: int = 6, outwards: int = 5) -> None:
+    """The unit square with a round void in its middle; nodes on opposite sides match."""
+    middle = geo.addPoint(0.5, 0.5, 0)
+    rim_points, side_points = (
+        [geo.addPoint(0.5 + r * x, 0.5 + r * y, 0) for x, y in [(-1, -1), (1, -1), (1, 1), (-1, 1)]]
+        for r in (radius * sqrt(0.5), 0.5)
+    )
+    sides = loop(side_points)
+    rim = [geo.addCircleArc(a, middle, b) for a, b in pairwise([*rim_points, rim_points[0]])]
+    rays = [geo.addLine(a, b) for a, b in zip(rim_points, side_points)]
+    lines = [[rim[k], rays[(k + 1) % 4], -sides[k], -rays[k]] for k in range(4)]
+    blocks = [transfinite(line, [around, outwards, around, outwards]) for line in lines]
+    geo.synchronize()
+    for name, line in zip(["bottom", "right", "top", "left"], sides):
+        group(1, [line], name)
+    group(1, rim, "hole")
+    group(2, blocks, "matrix")
+
+
 def write(build: Callable[[], None], path: Path, *, order: int, version: float) -> None:
     """Build, mesh and save one file, as text."""
     with model(path.stem):
@@ -147,6 +183,8 @@ def main(folder: Path = FOLDER) -> None:
     write(cook, folder / "cook.msh", order=1, version=4.1)
     write(plate_with_hole, folder / "plate_with_hole.msh", order=2, version=4.1)
     write(fibre, folder / "fibre.msh", order=2, version=2.2)
+    write(disc, folder / "disc.msh", order=2, version=4.1)
+    write(periodic_cell, folder / "periodic_cell.msh", order=2, version=4.1)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from sciml.errors import DomainError, MeshError
-from sciml.problem.domain import Domain, sobol
-from sciml.problem.mesh import MeshData, read_mesh
+from sciml.errors import ConditionError, DomainError, MeshError
+from sciml.problem.domain import BOUNDARY, Domain, sobol
+from sciml.problem.mesh import MeshData, read_mesh, write_mesh
 
 __all__ = ["DolfinxMesh", "MeshDomain", "MeshFile"]
 
@@ -75,7 +75,17 @@ class MeshDomain(Domain):
         return self.data.volume
 
     def _elements_named(self, name: str) -> np.ndarray | None:
-        return self.data.boundary_facets_of(name) if name in self.boundary_names else None
+        if name not in self.data.facet_groups:
+            return None
+        elements = self.data.boundary_facets_of(name)
+        if not len(elements):
+            inside = len(self.data.facet_groups[name])
+            what = "facets inside the mesh only" if inside else "single nodes, no facet of the boundary"
+            known = ", ".join([BOUNDARY, *self.boundary_names])
+            raise ConditionError(
+                f"{name!r} names {what}; a condition needs facets of the boundary with all their corners: {known}."
+            )
+        return elements
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         return self.data.sample(n, generator)
@@ -124,6 +134,10 @@ class MeshDomain(Domain):
             )
         return self.data
 
+    def write(self, path: str | Path) -> Path:
+        """Write the mesh with its groups as VTU, which :class:`MeshFile` reads back; see :func:`write_mesh`."""
+        return write_mesh(self.data, path)
+
 
 @lru_cache(maxsize=8)
 def _read_once(path: Path, modified: int, dim: int | None) -> MeshData:
@@ -132,7 +146,7 @@ def _read_once(path: Path, modified: int, dim: int | None) -> MeshData:
 
 
 class MeshFile(MeshDomain):
-    """A mesh file with named groups (Gmsh ``.msh`` 2.2 and 4.1, and other formats that meshio reads).
+    """A mesh file with named groups: Gmsh ``.msh``, Abaqus ``.inp``, ``.vtu``, ``.xdmf`` and what else meshio reads.
 
     Parameters
     ----------
@@ -144,8 +158,23 @@ class MeshFile(MeshDomain):
 
     Notes
     -----
-    Named physical groups of codimension one become boundary names, those of codimension zero region names.
-    The file is read when it is first needed.
+    The file is read when it is first needed. Its names become names of boundary parts and regions:
+
+    ===============  ===================================================  ==============================================
+    file             boundary parts                                       regions
+    ===============  ===================================================  ==============================================
+    ``.msh``         physical groups of codimension one                   physical groups of codimension zero
+    ``.inp``         surfaces; node sets; element sets of facets          element sets
+    ``.vtu``,        arrays of whole numbers on cells of codimension      arrays of whole numbers on cells: ``NAME``
+    ``.xdmf``, …     one or on points: ``NAME`` with the value 3 is       with the value 3 is "NAME_3"; ``region NAME``
+                     "NAME_3"; ``boundary NAME`` is "NAME" where not 0;   is "NAME" where not 0; named sets of cells
+                     named sets of cells and points
+    ===============  ===================================================  ==============================================
+
+    A set of points (a node set, a value on points) stands for the facets of the boundary all of whose corners are in
+    it. Boundary parts that the file gives as facets take precedence over a set of points of the same name.
+    Arrays with more than 256 values are taken for numberings and give no groups. What is read of Abaqus files
+    is listed in :mod:`sciml.problem.mesh.abaqus`.
 
     Raises
     ------

@@ -10,7 +10,7 @@ import numpy as np
 from sciml.errors import UnsupportedError
 from sciml.files import atomic_path, hdf5_file
 from sciml.problem import Box, MeshData
-from sciml.problem.mesh import to_meshio
+from sciml.problem.mesh import region_arrays, to_meshio
 from sciml.problem.mesh.topology import number_nodes
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import Field
@@ -91,16 +91,6 @@ def point_fields(field: Field, mesh: MeshData) -> dict[str, np.ndarray]:
     return out
 
 
-def region_fields(mesh: MeshData) -> dict[str, np.ndarray]:
-    """Membership of the cells in each named region, as 0 and 1."""
-    out = {}
-    for name, cells in mesh.region_groups.items():
-        flags = np.zeros(len(mesh.cells), dtype=np.int32)
-        flags[cells] = 1
-        out[f"region {name}"] = flags
-    return out
-
-
 def _padded(values: np.ndarray) -> np.ndarray:
     if values.ndim == 1:
         return values
@@ -122,7 +112,7 @@ def write_vtu(field: Field, path: str | Path) -> Path:
     Path
     """
     mesh = export_mesh(field)
-    content = to_meshio(mesh, point_fields(field, mesh), region_fields(mesh))
+    content = to_meshio(mesh, point_fields(field, mesh), region_arrays(mesh))
     with atomic_path(path) as temporary:
         content.write(temporary, file_format="vtu")
     return Path(path)

@@ -26,6 +26,12 @@ MESHES = {
         {"fibre": 0.09 * np.pi, "matrix": 1 - 0.09 * np.pi},
         2,
     ),
+    "disc": ({"outer": 2 * np.pi}, {"disc": np.pi}, 2),
+    "periodic_cell": (
+        {"left": 1.0, "bottom": 1.0, "right": 1.0, "top": 1.0, "hole": np.pi / 2},
+        {"matrix": 1 - np.pi / 16},
+        2,
+    ),
 }
 
 
@@ -68,6 +74,15 @@ def test_quadratic_nodes_lie_on_the_circle(name, centre, radius):
     assert on_circle.sum() == (41 if name == "plate_with_hole" else 64)
     middle = np.setdiff1d(mesh.cells[:, 3:], mesh.corners)
     assert on_circle[middle].sum() == on_circle.sum() // 2
+
+
+@pytest.mark.parametrize("name", ["fibre", "periodic_cell"])
+def test_opposite_sides_of_the_cells_match(name):
+    points = read_mesh(FOLDER / f"{name}.msh").points
+    for axis in (0, 1):
+        low, high = (np.sort(points[np.abs(points[:, axis] - end) < 1e-12, 1 - axis]) for end in (0, 1))
+        assert len(low) > 10
+        np.testing.assert_allclose(low, high, atol=1e-13)
 
 
 def test_script_makes_the_same_meshes(tmp_path):

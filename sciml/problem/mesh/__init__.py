@@ -3,8 +3,19 @@
 from .boxes import box_mesh
 from .checking import check_mesh
 from .data import MeshData
-from .reading import read_mesh, to_meshio
+from .reading import read_mesh
 from .refining import curve_mesh
 from .topology import Facets
+from .writing import region_arrays, to_meshio, write_mesh
 
-__all__ = ["Facets", "MeshData", "box_mesh", "check_mesh", "curve_mesh", "read_mesh", "to_meshio"]
+__all__ = [
+    "Facets",
+    "MeshData",
+    "box_mesh",
+    "check_mesh",
+    "curve_mesh",
+    "read_mesh",
+    "region_arrays",
+    "to_meshio",
+    "write_mesh",
+]

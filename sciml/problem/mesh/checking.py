@@ -45,7 +45,7 @@ def check_mesh(mesh: MeshData, dim: int | None = None) -> None:
         raise MeshError(f"The mesh has dimension {mesh.dim}, the problem {dim}; give a mesh of dimension {dim}.")
     if not len(mesh.cells):
         raise MeshError("The mesh has no cells; at least one is needed: mesh the geometry before saving it.")
-    check_points(mesh)
+    check_points(mesh.points, mesh.cells)
     if not mesh.is_straight:
         _check_signs(mesh)
     _check_volumes(mesh)
@@ -60,16 +60,16 @@ def _refuse(bad: np.ndarray, what: str, advice: str) -> None:
         raise MeshError(f"The mesh has {what.format(n=len(index), first=index[0])}; {advice}")
 
 
-def check_points(mesh: MeshData) -> None:
+def check_points(points: np.ndarray, cells: np.ndarray) -> None:
     """Refuse coordinates that are not finite and cells that refer to points that do not exist."""
-    n = len(mesh.points)
+    n = len(points)
     _refuse(
-        ~np.isfinite(mesh.points).all(axis=1),
+        ~np.isfinite(points).all(axis=1),
         "{n} points with coordinates that are not finite (first: point {first})",
         "all must be finite: correct the file.",
     )
     _refuse(
-        ((mesh.cells < 0) | (mesh.cells >= n)).any(axis=1),
+        ((cells < 0) | (cells >= n)).any(axis=1),
         "{n} cells that refer to points that do not exist (first: cell {first})",
         f"there are {n} points: save the points that the cells use.",
     )
