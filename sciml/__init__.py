@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from sciml.errors import ScimlError, ScimlWarning
 from sciml.problem import (
     Box,
+    Choice,
     Dirichlet,
     DolfinxMesh,
+    LogUniform,
     Mean,
     MeshDomain,
     MeshFile,
@@ -17,6 +19,8 @@ from sciml.problem import (
     PointValue,
     Problem,
     Robin,
+    TruncatedNormal,
+    Uniform,
     coefficient,
     ds,
     dx,
@@ -36,10 +40,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Box",
+    "Choice",
     "Comparison",
     "Dirichlet",
     "DolfinxMesh",
     "Field",
+    "LogUniform",
     "Mean",
     "MeshDomain",
     "MeshFile",
@@ -50,6 +56,8 @@ __all__ = [
     "ScimlError",
     "ScimlWarning",
     "Solution",
+    "TruncatedNormal",
+    "Uniform",
     "analyse",
     "coefficient",
     "compare",

@@ -3,6 +3,7 @@
 from sciml.problem.coefficients import Coefficient, coefficient
 from sciml.problem.conditions import Condition, Dirichlet, Mean, Neumann, Robin
 from sciml.problem.domain import Box, Domain, Part
+from sciml.problem.draws import Choice, LogUniform, TruncatedNormal, Uniform
 from sciml.problem.measures import ds, dx, part_id, part_name
 from sciml.problem.mesh import MeshData, box_mesh, read_mesh
 from sciml.problem.meshdomain import DolfinxMesh, MeshDomain, MeshFile
@@ -14,6 +15,7 @@ from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol, vect
 __all__ = [
     "BoundaryPiece",
     "Box",
+    "Choice",
     "Coefficient",
     "Condition",
     "Declaration",
@@ -21,6 +23,7 @@ __all__ = [
     "DolfinxMesh",
     "Domain",
     "FieldKind",
+    "LogUniform",
     "Mean",
     "MeshData",
     "MeshDomain",
@@ -31,6 +34,8 @@ __all__ = [
     "PointValue",
     "Problem",
     "Robin",
+    "TruncatedNormal",
+    "Uniform",
     "abstract_mesh",
     "box_mesh",
     "coefficient",
