@@ -32,6 +32,8 @@ class Request:
     solvers : list of (str, dict)
         Solvers with their options as given; one for `solve`.
     seed, device : int, str
+    member : (int, int) or None
+        Seed and index of the member of the problem's family.
     """
 
     command: Literal["solve", "compare"]
@@ -40,6 +42,7 @@ class Request:
     solvers: list[tuple[str, dict[str, Any]]]
     seed: int
     device: str
+    member: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
