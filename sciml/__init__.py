@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 from sciml.errors import ScimlError, ScimlWarning
 from sciml.problem import (
     Box,
+    Choice,
     Dirichlet,
     DolfinxMesh,
+    LogUniform,
+    Matern,
     Mean,
     MeshDomain,
     MeshFile,
@@ -17,11 +20,17 @@ from sciml.problem import (
     PointValue,
     Problem,
     Robin,
+    Spectral,
+    SquaredExponential,
+    TruncatedNormal,
+    Uniform,
     coefficient,
     ds,
     dx,
     parameter,
+    random_field,
     scalar,
+    threshold,
     vector,
 )
 from sciml.registry import load_problem
@@ -37,10 +46,13 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Box",
+    "Choice",
     "Comparison",
     "Dirichlet",
     "DolfinxMesh",
     "Field",
+    "LogUniform",
+    "Matern",
     "Mean",
     "MeshDomain",
     "MeshFile",
@@ -51,6 +63,10 @@ __all__ = [
     "ScimlError",
     "ScimlWarning",
     "Solution",
+    "Spectral",
+    "SquaredExponential",
+    "TruncatedNormal",
+    "Uniform",
     "analyse",
     "coefficient",
     "compare",
@@ -59,9 +75,11 @@ __all__ = [
     "load_problem",
     "load_solution",
     "parameter",
+    "random_field",
     "scalar",
     "shapes",
     "solve",
+    "threshold",
     "vector",
 ]
 

@@ -14,6 +14,7 @@ import inspect
 import pkgutil
 import re
 import sys
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -66,7 +67,7 @@ def problem_classes() -> dict[str, type[Problem]]:
     return dict(sorted(found.items()))
 
 
-def load_problem(name: str, **parameters: Any) -> Problem:
+def load_problem(name: str, *, member: Sequence[int] | None = None, **parameters: Any) -> Problem:
     """Get a problem by its catalogue name or from a user's file.
 
     Parameters
@@ -74,6 +75,9 @@ def load_problem(name: str, **parameters: Any) -> Problem:
     name : str
         A catalogue name such as ``"poisson/peak"``, or the path of a Python file that declares one problem (a class, or
         a module-level instance); of several, ``"file.py:ClassName"`` picks one.
+    member : (int, int), optional
+        Seed and index of the member of a family that the random fields are those of. Parameters are not drawn: they
+        are what is given, or else the defaults (``load_problem(name).draw(index, seed)`` draws both).
     **parameters
         Parameter values.
 
@@ -86,8 +90,11 @@ def load_problem(name: str, **parameters: Any) -> Problem:
     --------
     >>> load_problem("poisson/peak", sharpness=500)
     """
-    if _is_path(name):
-        return _from_file(name, parameters)
+    problem = _from_file(name, parameters) if _is_path(name) else _from_catalogue(name, parameters)
+    return problem if member is None else problem.with_member(*member)
+
+
+def _from_catalogue(name: str, parameters: dict[str, Any]) -> Problem:
     classes = problem_classes()
     if name not in classes:
         raise unknown_name("problem", name, classes, "`sciml list` shows all; a file's path ends in .py.")
@@ -117,8 +124,8 @@ def _from_file(name: str, parameters: dict[str, Any]) -> Problem:
         what = "no problem" if not known else "several problems: " + ", ".join(known)
         raise UnknownNameError(f"{path} declares {what}; declare one, or pick one with {path}:NAME.")
     chosen = wanted or next(iter(known))
-    member = known[chosen]
-    problem = member.with_parameters(**parameters) if isinstance(member, Problem) else member(**parameters)
+    found = known[chosen]
+    problem = found.with_parameters(**parameters) if isinstance(found, Problem) else found(**parameters)
     problem.name = problem.name or path.stem
     problem.source = f"{path.resolve()}:{chosen}"
     return problem

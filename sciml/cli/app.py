@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from sciml.cli.arguments import OrderedCommand, grouped_options, parse_options
-from sciml.errors import ScimlError, ScimlWarning
+from sciml.errors import OptionError, ScimlError, ScimlWarning
 
 __all__ = ["app", "main"]
 
@@ -34,17 +34,22 @@ Option = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines on standard output.")]
 Seed = Annotated[int, typer.Option(help="Seed of the solver.", min=0)]
 Draw = Annotated[int | None, typer.Option(metavar="K", help="Take member K of the problem's family.", min=0)]
+DrawSeed = Annotated[
+    int, typer.Option("--draw-seed", metavar="N", help="Seed of the family that --draw takes from.", min=0)
+]
 Device = Annotated[str, typer.Option(help="Where torch computes: cpu, cuda, …")]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a result that is already in the folder.")]
 
 
-def _load(name: str, settings: list[str] | None, draw: int | None) -> Any:
+def _load(name: str, settings: list[str] | None, draw: int | None = None, draw_seed: int = 0) -> Any:
     from sciml.registry import load_problem
 
     problem = load_problem(name)
     if draw is not None:
-        problem = problem.draw(draw)
+        problem = problem.draw(draw, draw_seed)
+    elif draw_seed:
+        raise OptionError("--draw-seed says which family --draw K takes its member from; give --draw too.")
     given = parse_options(settings or [], "-p")
     declared = problem.declared_parameters
     values = {key: declared[key].parse(text) if key in declared else text for key, text in given.items()}
@@ -73,7 +78,7 @@ def show(
     """Show a problem: equation, parameters, what the analysis says, who can solve it and who can't and why."""
     from sciml.cli.listing import print_problem, problem_facts
 
-    problem = _load(name, settings, None)
+    problem = _load(name, settings)
     if as_json:
         print(json.dumps(problem_facts(problem)))
     else:
@@ -88,6 +93,7 @@ def solve(
     options: Option = None,
     seed: Seed = 0,
     draw: Draw = None,
+    draw_seed: DrawSeed = 0,
     device: Device = "cpu",
     out: Out = None,
     force: Force = False,
@@ -97,7 +103,7 @@ def solve(
     from sciml.cli.folder import Request
     from sciml.cli.runs import run
 
-    problem = _load(name, settings, draw)
+    problem = _load(name, settings, draw, draw_seed)
     solvers = [(solver, parse_options(options or [], "-o"))]
     request = Request.of(problem, "solve", solvers, seed, device)
     run(problem, request, out=out, force=force, as_json=as_json)
@@ -114,7 +120,7 @@ def resume(
     from sciml.registry import load_problem
 
     request = read_request(folder)
-    problem = load_problem(request.source, **request.parameters)
+    problem = load_problem(request.source, member=request.member, **request.parameters)
     request.check(problem, folder)
     run(problem, request, out=folder, resume=True, as_json=as_json)
 
@@ -129,6 +135,7 @@ def compare(
     options: Option = None,
     seed: Seed = 0,
     draw: Draw = None,
+    draw_seed: DrawSeed = 0,
     device: Device = "cpu",
     out: Out = None,
     force: Force = False,
@@ -141,7 +148,7 @@ def compare(
     from sciml.cli.folder import Request
     from sciml.cli.runs import run
 
-    problem = _load(name, settings, draw)
+    problem = _load(name, settings, draw, draw_seed)
     solvers = grouped_options(solver or [], options or [])
     request = Request.of(problem, "compare", solvers, seed, device)
     run(problem, request, out=out, force=force, as_json=as_json)

@@ -34,6 +34,8 @@ class Request:
     solvers : list of (str, dict)
         Solvers with their options as given; one for `solve`.
     seed, device : int, str
+    member : (int, int) or None
+        Seed and index of the member of the problem's family.
     fingerprint : str
         Of the problem's declaration, see :func:`~sciml.registry.fingerprint`.
     """
@@ -44,6 +46,7 @@ class Request:
     solvers: list[tuple[str, dict[str, Any]]]
     seed: int
     device: str
+    member: tuple[int, int] | None = None
     fingerprint: str = ""
 
     @classmethod
@@ -57,7 +60,8 @@ class Request:
     ) -> Request:
         """The request for a problem."""
         parameters = problem.parameters.plain()
-        return cls(command, str(problem.source), parameters, solvers, seed, device, fingerprint(problem))
+        source = str(problem.source)
+        return cls(command, source, parameters, solvers, seed, device, problem.member, fingerprint(problem))
 
     def check(self, problem: Problem, folder: Path) -> None:
         """Refuse to continue with another problem than the run was started with.

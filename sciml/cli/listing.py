@@ -67,6 +67,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
         "regions": sorted(problem.domain.region_groups),
         "unknown": {problem.field_name: list(problem.shape)},
         "parameters": parameters,
+        "family": {name: str(law) for name, law in problem.family.laws.items()},
         "conditions": [str(c) for c in problem.declaration.conditions]
         + ([str(problem.declaration.mean)] if problem.declaration.mean else []),
         "quantities": sorted(problem.declaration.quantities),
@@ -90,6 +91,7 @@ def print_problem(problem: Problem, with_options: bool) -> None:
     lines.add_row("conditions", escape("; ".join(facts["conditions"]) or "none: natural everywhere"))
     lines.add_row("quantities", escape(", ".join(facts["quantities"]) or "–"))
     lines.add_row("analysis", escape(_in_words(facts["analysis"])))
+    lines.add_row("family", escape("; ".join(f"{name} ~ {law}" for name, law in facts["family"].items()) or "–"))
     for name, reason in facts["solvers"].items():
         lines.add_row(name, "can solve it" if reason is None else f"cannot: {escape(reason)}")
     console.print(lines, highlight=False)

@@ -88,8 +88,8 @@ def _symbols(problem: Problem, data: MeshData, degree: int) -> _Symbols:
 
 
 def coefficient_element(provider: Any, cell_type: str, degree: int) -> Any:
-    """A value per cell for materials, continuous for smooth fields, discontinuous for all others."""
-    if isinstance(provider, RegionCoefficient):
+    """A value per cell for materials and phases, continuous for smooth fields, discontinuous for all others."""
+    if provider.piecewise_constant:
         return basix.ufl.element("DG", cell_type, 0, shape=provider.shape)
     if provider.smooth:
         return basix.ufl.element("Lagrange", cell_type, degree + 1, shape=provider.shape)

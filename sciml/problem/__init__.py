@@ -2,25 +2,33 @@
 
 from sciml.problem.coefficients import Coefficient, coefficient
 from sciml.problem.conditions import Condition, Dirichlet, Mean, Neumann, Robin
+from sciml.problem.covariances import Matern, Spectral, SquaredExponential
 from sciml.problem.domain import Box, Domain, Part
+from sciml.problem.draws import Choice, LogUniform, TruncatedNormal, Uniform
+from sciml.problem.families import Family
 from sciml.problem.measures import ds, dx, part_id, part_name
 from sciml.problem.mesh import MeshData, box_mesh, read_mesh
 from sciml.problem.meshdomain import DolfinxMesh, MeshDomain, MeshFile
 from sciml.problem.parameters import Parameter, parameter
 from sciml.problem.problem import BoundaryPiece, Declaration, Problem
 from sciml.problem.quantities import PointValue
+from sciml.problem.random_fields import Realisation, random_field, threshold
 from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol, vector
 
 __all__ = [
     "BoundaryPiece",
     "Box",
+    "Choice",
     "Coefficient",
     "Condition",
     "Declaration",
     "Dirichlet",
     "DolfinxMesh",
     "Domain",
+    "Family",
     "FieldKind",
+    "LogUniform",
+    "Matern",
     "Mean",
     "MeshData",
     "MeshDomain",
@@ -30,7 +38,12 @@ __all__ = [
     "Part",
     "PointValue",
     "Problem",
+    "Realisation",
     "Robin",
+    "Spectral",
+    "SquaredExponential",
+    "TruncatedNormal",
+    "Uniform",
     "abstract_mesh",
     "box_mesh",
     "coefficient",
@@ -39,8 +52,10 @@ __all__ = [
     "parameter",
     "part_id",
     "part_name",
+    "random_field",
     "read_mesh",
     "scalar",
     "symbol",
+    "threshold",
     "vector",
 ]

@@ -33,10 +33,14 @@ class Coefficient(ABC):
     smooth : bool
         Whether it has the derivatives that a strong form asks for. A flux that contains a
         coefficient that is not smooth has no strong form.
+    piecewise_constant : bool
+        Whether it only takes constant values with jumps between them, so that one value per cell is the
+        best a mesh can hold: a polynomial through a jump would overshoot.
     """
 
     shape: tuple[int, ...] = ()
     smooth: bool = False
+    piecewise_constant: bool = False
     name: str = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -73,6 +77,21 @@ class Coefficient(ABC):
             The derivative does not exist.
         """
 
+    def of_member(self, member: tuple[int, int]) -> Coefficient:
+        """The field of one member of a family, (seed, index); the same in all of them unless it is random."""
+        return self
+
+    def require_finite(self, values: np.ndarray, place: Callable[[int], Any]) -> None:
+        """Refuse values that are not finite; `place` gives the point of the i-th value.
+
+        Raises
+        ------
+        DeclarationError
+        """
+        if not np.all(np.isfinite(values)):
+            bad = place(int(np.argmax(~np.isfinite(values))))
+            raise DeclarationError(f"Coefficient {self.name!r} is not finite at {bad}.")
+
     def _refuse(self, derivative: tuple[int, ...]) -> None:
         if derivative:
             raise DeclarationError(
@@ -83,6 +102,8 @@ class Coefficient(ABC):
 
 class RegionCoefficient(Coefficient):
     """One constant value per named region of a mesh; see :func:`coefficient`."""
+
+    piecewise_constant = True
 
     def __init__(self, values: Mapping[str, Any], default: Any = None) -> None:
         self.values = dict(values)
@@ -161,9 +182,7 @@ class PointCoefficient(Coefficient):
                 f"Coefficient {self.name!r} returned shape {out.shape} for points of shape {points.shape}; "
                 f"it must return {(len(points), *shape)}."
             )
-        if not np.all(np.isfinite(out)):
-            bad = points[int(np.argmax(~np.isfinite(out.reshape(len(points), -1)).all(axis=1)))]
-            raise DeclarationError(f"Coefficient {self.name!r} is not finite at {bad.tolist()}.")
+        self.require_finite(out, lambda entry: points[entry * len(points) // out.size].tolist())
         return out
 
 
@@ -180,7 +199,9 @@ class GridCoefficient(Coefficient):
                 f"1 or 3; given were {self.values.shape} and {order}."
             )
         if not np.all(np.isfinite(self.values)):
-            raise DeclarationError("A coefficient on a grid has values that are not finite.")
+            bad = np.argwhere(~np.isfinite(self.values))[0]
+            place = [float(axis[i]) for axis, i in zip(self.axes, bad)]
+            raise DeclarationError(f"A coefficient on a grid is not finite at {place}.")
         if any(len(axis) <= order or not np.all(np.diff(axis) > 0) for axis in self.axes):
             raise DeclarationError(
                 f"The axes of a grid must increase and have at least {order + 1} points each for order {order}."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sciml.errors import ParameterError, unknown_name
+from sciml.problem.draws import DrawLaw, LogUniform, Uniform
 
 __all__ = ["Parameter", "ParameterValues", "parameter"]
 
@@ -33,19 +34,20 @@ class Parameter:
         open_upper: bool,
         unit: str,
         doc: str,
-        log: bool,
         integer: bool,
         choices: tuple[Any, ...] | None,
-        drawn: tuple[float, float] | None,
+        law: DrawLaw | None,
     ) -> None:
         self.name = ""
         self.lower, self.upper = lower, upper
         self.open_lower, self.open_upper = open_lower, open_upper
-        self.unit, self.doc, self.log = unit, doc, log
+        self.unit, self.doc = unit, doc
         self.integer, self.choices = integer, choices
-        self.drawn = drawn or ((lower, upper) if math.isfinite(lower) and math.isfinite(upper) else None)
+        self.law = law
         self.length = None if np.isscalar(default) or isinstance(default, str) else len(default)  # type: ignore[arg-type]
         self.default: Value = self.check(default)
+        if law is not None:
+            law.check(self)
 
     @property
     def structural(self) -> bool:
@@ -54,8 +56,8 @@ class Parameter:
 
     @property
     def drawable(self) -> bool:
-        """Whether there is a finite range to draw values from."""
-        return self.drawn is not None and self.choices is None
+        """Whether there is a law to draw values from."""
+        return self.law is not None
 
     @property
     def range_text(self) -> str:
@@ -109,17 +111,9 @@ class Parameter:
         return self.check([piece for piece in pieces if piece.strip()])
 
     def draw(self, generator: np.random.Generator) -> Value:
-        """Draw a value from the finite range: uniformly, or log-uniformly where declared so."""
-        assert self.drawn is not None
-        low, high = self.drawn
-        if self.integer:
-            first = math.floor(low) + 1 if self.open_lower and low == self.lower else math.ceil(low)
-            last = math.ceil(high) - 1 if self.open_upper and high == self.upper else math.floor(high)
-            return int(generator.integers(first, last + 1))
-        uniform = generator.random(None if self.length is None else self.length)
-        if self.log:
-            return self.check(np.exp(np.log(low) + uniform * np.log(high / low)))
-        return self.check(low + uniform * (high - low))
+        """Draw a value from the parameter's law."""
+        assert self.law is not None
+        return self.check(self.law.draw(self, generator))
 
     def _inside(self, array: np.ndarray) -> np.ndarray:
         low = array > self.lower if self.open_lower else array >= self.lower
@@ -140,7 +134,7 @@ def parameter(
     at_least: float | None = None,
     at_most: float | None = None,
     between: tuple[float, float] | None = None,
-    draw: tuple[float, float] | None = None,
+    draw: tuple[float, float] | DrawLaw | None = None,
     unit: str = "",
     doc: str = "",
     log: bool = False,
@@ -160,15 +154,16 @@ def parameter(
         Closed ends of the range.
     between : (float, float), optional
         Both closed ends.
-    draw : (float, float), optional
+    draw : (float, float) or law, optional
         The range that random members are drawn from, within the legal one; the legal range itself if that is
-        finite. A problem with such parameters is a family.
+        finite. Or a law: :class:`Uniform`, :class:`LogUniform`, :class:`TruncatedNormal` (cut off at the legal
+        range), :class:`Choice`. A problem with such parameters is a family.
     unit : str
         Physical unit, for people ("MPa").
     doc : str
         One line on what it is.
     log : bool
-        Draw log-uniformly (both ends positive).
+        Draw log-uniformly (both ends positive) from the range.
     integer : bool
         Only whole numbers; structural.
     choices : sequence, optional
@@ -177,7 +172,7 @@ def parameter(
     Raises
     ------
     ParameterError
-        The default lies outside the declared range, or the range is empty.
+        The default lies outside the declared range, the range is empty, or it cannot be drawn as asked.
 
     Examples
     --------
@@ -190,12 +185,8 @@ def parameter(
     low, high = between if between is not None else (at_least, at_most)
     lower = max((v for v in (above, low) if v is not None), default=-math.inf)
     upper = min((v for v in (below, high) if v is not None), default=math.inf)
-    start, end = draw or (lower, upper)
-    if lower > upper or start > end or start < lower or end > upper or (log and not start > 0):
-        raise ParameterError(
-            f"The range from {lower:g} to {upper:g} of a parameter (drawn from {start:g} to {end:g}) is empty, does "
-            f"not contain the draws, or is not positive for a logarithmic law."
-        )
+    if lower > upper:
+        raise ParameterError(f"The range from {lower:g} to {upper:g} of a parameter is empty.")
     return Parameter(
         default,
         lower=lower,
@@ -204,11 +195,22 @@ def parameter(
         open_upper=below is not None and upper == below,
         unit=unit,
         doc=doc,
-        log=log,
         integer=integer,
         choices=None if choices is None else tuple(choices),
-        drawn=draw,
+        law=_law(draw, (lower, upper), log, choices is not None),
     )
+
+
+def _law(
+    draw: tuple[float, float] | DrawLaw | None, legal: tuple[float, float], log: bool, choices: bool
+) -> DrawLaw | None:
+    """The law behind the short spellings."""
+    if isinstance(draw, DrawLaw):
+        return draw
+    if draw is None and (choices or not np.all(np.isfinite(legal))):
+        return None
+    low, high = draw or legal
+    return LogUniform(low, high) if log else Uniform(low, high)
 
 
 class ParameterValues(Mapping[str, Value]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,13 +13,15 @@ import numpy as np
 import ufl
 from ufl.core.expr import Expr
 
-from sciml.errors import ConditionError, DeclarationError, ScimlError, UnsupportedError, unknown_name
+from sciml.errors import ConditionError, DeclarationError, ScimlError, unknown_name
 from sciml.problem.coefficients import Coefficient
 from sciml.problem.conditions import Condition, Dirichlet, Mean, as_expression
 from sciml.problem.domain import Domain, Part
+from sciml.problem.families import Family, checked_member
 from sciml.problem.measures import NamedMeasure
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
 from sciml.problem.quantities import Quantity, as_quantity, check_parts
+from sciml.problem.random_fields import RandomField, Realisation
 from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol
 
 __all__ = ["BoundaryPiece", "Declaration", "Problem"]
@@ -107,7 +108,7 @@ class Problem:
     parameters : mapping, optional
         More parameters, ``{"k": parameter(2.0, above=0)}`` or plain numbers (for declarations in one call).
     coefficients : mapping, optional
-        More coefficient fields, made by :func:`coefficient`.
+        More coefficient fields, made by :func:`coefficient` or :func:`random_field`.
     **given
         Any of the declared parts above, or values of parameters.
 
@@ -143,6 +144,8 @@ class Problem:
     quantities: Any = None
     source: str | None = None
     """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
+    member: tuple[int, int] | None = None
+    """Seed and index of a member of a family; None for a problem that was not drawn: its fields are those of (0, 0)."""
 
     def __init__(
         self,
@@ -171,7 +174,8 @@ class Problem:
         self._settle_domain()
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{key}={value!r}" for key, value in self.parameters.plain().items())
+        said = self.parameters.plain() | ({} if self.member is None else {"member": self.member})
+        values = ", ".join(f"{key}={value!r}" for key, value in said.items())
         return f"<{self.name or type(self).__name__}{' ' if values else ''}{values}>"
 
     def __getattr__(self, key: str) -> Any:
@@ -239,10 +243,10 @@ class Problem:
     @property
     def coefficient_fields(self) -> dict[str, tuple[ufl.Coefficient, Coefficient]]:
         """The symbol and the provider of each coefficient field."""
-        return self.derived(
-            "coefficients",
-            lambda: {key: (symbol(self.dim, c.shape), c) for key, c in self._coefficients.items()},
+        symbols = self.derived(
+            "coefficients", lambda: {key: symbol(self.dim, c.shape) for key, c in self._coefficients.items()}
         )
+        return {key: (symbols[key], c) for key, c in self._coefficients.items()}
 
     @property
     def declared_parameters(self) -> dict[str, Parameter]:
@@ -278,24 +282,45 @@ class Problem:
         other.parameters.read |= self.parameters.read
         return other
 
+    # -- the family --------------------------------------------------------------------------------------
+
+    @property
+    def family(self) -> Family:
+        """The random members of the problem."""
+        return Family(self)
+
     def draw(self, index: int, seed: int = 0) -> Problem:
-        """Member `index` of the family: every parameter with a finite range (or its own `draw` range) is drawn from it.
+        """Member `index` of the family: every parameter and field that has a law is drawn from it.
 
         Raises
         ------
         UnsupportedError
-            No parameter has a finite range, so there is nothing to draw from.
+            Nothing has a law.
         """
-        ranged = {k: p for k, p in self._declared.items() if p.drawable}
-        if not ranged:
-            raise UnsupportedError(
-                f"Problem {self.name or type(self).__name__!r} is not a family: no parameter has a finite range to "
-                f"draw from (declare one with draw=(low, high))."
-            )
-        values = {
-            key: p.draw(np.random.default_rng([seed, index, zlib.crc32(key.encode())])) for key, p in ranged.items()
-        }
-        return self.with_parameters(**values)
+        return self.family.member(index, seed)
+
+    def with_member(self, seed: int, index: int) -> Problem:
+        """The same problem, parameters included, with the random fields of another member.
+
+        Together with the parameters this is all that another process needs to rebuild a member.
+        """
+        other = copy.copy(self)
+        other.member = checked_member(seed, index)
+        other._coefficients = {key: c.of_member(other.member) for key, c in self._coefficients.items()}
+        return other
+
+    def realisation(self, name: str) -> Realisation:
+        """A random field of this member: evaluate it at points, on grids, and its gradient.
+
+        Raises
+        ------
+        UnknownNameError
+            No random field has that name.
+        """
+        fields = {key: c for key, c in self._coefficients.items() if isinstance(c, RandomField)}
+        if name not in fields:
+            raise unknown_name("random field", name, fields)
+        return fields[name].realisation(self.domain)
 
     # -- the declaration ---------------------------------------------------------------------------------
 

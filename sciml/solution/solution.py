@@ -176,6 +176,7 @@ class Solution:
             "problem": self.problem.name or self.problem.source or "in memory",
             "source": self.problem.source,
             "parameters": self.problem.parameters.plain(),
+            "member": None if self.problem.member is None else list(self.problem.member),
             "solver": self.solver,
             "options": plain(self.options),
             "status": self.status,
@@ -277,7 +278,7 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
             if problem is None:
                 if record["source"] is None:
                     raise OutputError(f"{path} holds the solution of a problem made in memory; pass it as `problem=`.")
-                problem = load_problem(record["source"], **record["parameters"])
+                problem = load_problem(record["source"], member=record.get("member"), **record["parameters"])
             group = file["field"]
             kind = _FIELDS[str(group.attrs["kind"])]
             extra = {"module": module} if kind is NetworkField else {}

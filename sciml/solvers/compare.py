@@ -77,6 +77,7 @@ class Row:
         head = {
             "problem": problem.name or problem.source or "in memory",
             "parameters": problem.parameters.plain(),
+            "member": None if problem.member is None else list(problem.member),
             "solver": self.solver,
             "label": self.label,
             "status": self.status,

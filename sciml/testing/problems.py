@@ -68,15 +68,26 @@ class ProblemConformance:
         assert copy.declaration is problem.declaration
 
     def test_draws(self, problem: Problem) -> None:
-        """Members of a family are reproducible, differ, and keep what has no range."""
-        ranged = {name for name, p in problem.declared_parameters.items() if p.drawable}
-        if not ranged:
+        """Members of a family are reproducible, differ, and keep what has no law."""
+        laws = problem.family.laws
+        if not laws:
             return
-        first, again, second = (problem.draw(k).parameters.plain() for k in (0, 0, 1))
+        points = problem.domain.sample(20, np.random.default_rng(0))
+        first, again, second = (_drawn(problem.draw(k), points) for k in (0, 0, 1))
         assert first == again
         assert first != second
-        fixed = set(first) - ranged
-        assert all(first[name] == problem.parameters.plain()[name] for name in fixed)
+        kept = set(problem.parameters.plain()) - set(laws)
+        assert all(first[name] == problem.parameters.plain()[name] for name in kept)
+
+    def test_a_member_is_rebuilt_from_its_key(self, problem: Problem) -> None:
+        """Parameters, seed and index say all about a member."""
+        if not problem.family.laws:
+            return
+        points = problem.domain.sample(20, np.random.default_rng(0))
+        member = problem.draw(2, seed=1)
+        assert member.member == (1, 2)
+        rebuilt = problem.with_parameters(**member.parameters.plain()).with_member(1, 2)
+        assert _drawn(rebuilt, points) == _drawn(member, points)
 
     def test_analysis_agrees_with_itself(self, problem: Problem) -> None:
         """An energy gives a symmetric law, constant coefficients a linear one."""
@@ -109,6 +120,12 @@ class ProblemConformance:
                 operator = boundary_residual(problem, condition, component)
                 residual = at_exact(problem, operator, points, normals)
                 assert np.abs(residual).max() <= self.boundary_tolerance * scale, str(condition)
+
+
+def _drawn(problem: Problem, points: np.ndarray) -> dict[str, Any]:
+    """Parameters and values of the random fields."""
+    fields = set(problem.family.laws) - set(problem.declared_parameters)
+    return problem.parameters.plain() | {name: problem.realisation(name)(points).tolist() for name in fields}
 
 
 def summands(expression: Any) -> list[Any]:

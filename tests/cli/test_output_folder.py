@@ -52,6 +52,21 @@ def test_force_replaces_it(sciml, finished):
     assert all(after[name] != before[name] for name in after)
 
 
+@pytest.mark.parametrize("command", ["solve", "compare"])
+def test_a_resumed_run_is_of_the_same_member(sciml, tmp_path, monkeypatch, command):
+    def interrupted(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    line = f"{command} darcy/log_normal --draw 2 --draw-seed 5 -s fenics -o cells=4"
+    wanted = sciml.succeeds(f"{line} --json").rows[0]
+    with monkeypatch.context() as patch:
+        patch.setattr(f"sciml.cli.runs.{command}", interrupted)
+        assert sciml(f"{line} --out half").code == 130
+    resumed = sciml.succeeds("resume half --json").rows[0]
+    for key in ("member", "parameters", "quantities"):
+        assert resumed[key] == wanted[key]
+
+
 def test_an_unfinished_run_says_how_to_go_on(sciml, tmp_path, monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt

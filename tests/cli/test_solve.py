@@ -153,6 +153,15 @@ def test_a_drawn_member_with_one_value_set(sciml):
     assert tuple(row["parameters"]["centre"]) == load_problem("poisson/peak").draw(4).parameters["centre"]
 
 
+def test_members_of_another_seed(sciml):
+    line = "solve darcy/two_phase -o cells=4 -o degree=1 --json --draw 2"
+    first, again, other = (sciml.succeeds(line, *more).row for more in ((), ("--draw-seed", "0"), ("--draw-seed", "5")))
+    assert (first["member"], other["member"]) == ([0, 2], [5, 2])
+    assert first["quantities"] == again["quantities"] != other["quantities"]
+    assert sciml.succeeds("solve darcy/two_phase -o cells=4 -o degree=1 --json").row["member"] is None
+    assert "give --draw too" in sciml("solve darcy/two_phase --draw-seed 5").message
+
+
 def test_the_seed_is_the_solvers(sciml):
     line = f"solve poisson/peak -p sharpness=5 -s deepxde {QUICKEST} --json --seed"
     one, same, other = (sciml.succeeds(line, seed).row for seed in ("1", "1", "2"))

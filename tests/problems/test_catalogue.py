@@ -29,6 +29,8 @@ PROMISED = {
     "poisson/mixed_conditions",
     "poisson/pure_neumann",
     "advection_diffusion/two_peaks",
+    "darcy/log_normal",
+    "darcy/two_phase",
     "nonlinear/quadratic_diffusion",
     "nonlinear/cubic_reaction",
     "nonlinear/p_laplace",
@@ -43,16 +45,13 @@ PROMISED = {
 }
 
 
-def is_family(cls: type[Problem]) -> bool:
-    return any(p.drawable for p in cls().declared_parameters.values())
-
-
 def variants(cls: type[Problem]) -> list[dict]:
     """The defaults, every combination of choices, and a drawn member."""
     choices = {k: p.choices for k, p in cls().declared_parameters.items() if p.choices is not None}
     found = [dict(zip(choices, values)) for values in product(*choices.values())]
-    if is_family(cls):
-        found.append(cls().draw(1).parameters.plain())
+    if cls().family.laws:
+        member = cls().draw(1)
+        found.append(member.parameters.plain() | {"member": member.member})
     return found
 
 

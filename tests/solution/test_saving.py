@@ -130,6 +130,27 @@ def test_a_member_of_a_family_is_found_again(tmp_path):
     assert_same(solution, read)
 
 
+def test_the_random_field_of_a_member_is_found_again(tmp_path):
+    problem = sciml.load_problem("darcy/two_phase").draw(3, seed=5)
+    solution = solve(problem, cells=4, degree=1, measure_error=False)
+    read = load_solution(solution.save(tmp_path / "solution.h5"))
+    assert read.record() == solution.record()
+    assert read.problem.member == (5, 3)
+    points = points_of(problem)
+    fields = (p.realisation("permeability")(points) for p in (problem, read.problem))
+    np.testing.assert_array_equal(*fields)
+    assert read.quantities() == solution.quantities()
+
+
+def test_a_file_from_before_there_were_members_is_read(tmp_path):
+    path = solve(sciml.load_problem("poisson/peak"), cells=4, measure_error=False).save(tmp_path / "solution.h5")
+    with h5py.File(path, "r+") as file:
+        record = json.loads(file.attrs["record"])
+        del record["member"]
+        file.attrs["record"] = json.dumps(record)
+    assert load_solution(path).problem.member is None
+
+
 def test_a_problem_in_a_file_is_found_again(tmp_path):
     (tmp_path / "plate.py").write_text(
         "from ufl import grad\nfrom sciml import Box, Dirichlet, Problem, parameter\n\n"
