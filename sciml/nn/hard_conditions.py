@@ -3,7 +3,8 @@
 On the sides where component c is prescribed the distance vanishes and the lift takes the prescribed values.
 The lift is Gordon's transfinite interpolation of the values on those sides (W. J. Gordon and C. A. Hall,
 Numerische Mathematik 21, 1973): with P_i the linear interpolation between the prescribed sides of axis i, it is
-(1 − Π_i (1 − P_i)) g, written out as a sum over sets of axes. It reads g on the boundary only.
+(1 − Π_i (1 − P_i)) g, written out as a sum over sets of axes. It reads g on the boundary only. The P_i commute, and
+the lift takes the values of every side, only if sides that meet prescribe the same values where they meet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 import ufl
 from ufl.constantvalue import ConstantValue
 
-from sciml.forms import condition_data, condition_value
+from sciml.forms import condition_data, condition_value, contradictions
 from sciml.forms.lowering import nodes
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.problem import Box, Dirichlet, Problem
@@ -35,7 +36,7 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
         return f"boundary values that vary over the sides of a box in {problem.dim} dimensions have no cheap lift"
     if problem.dim > 3 and any(_different_constants(problem, c) for c in range(problem.n_components)):
         return f"different constants on the sides of a box in {problem.dim} dimensions have no cheap lift"
-    return None
+    return next((str(contradiction) for contradiction in contradictions(problem)), None)
 
 
 def _is_constant(problem: Problem, condition: Dirichlet) -> bool:

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from ufl import as_vector, conditional, cos, exp, inner, sin
+from ufl import as_vector, conditional, cos, exp, inner, pi, sin
 
 from sciml import Box, Dirichlet, Neumann, Robin, coefficient, vector
 from sciml.forms import Derivative, reverse_jet
@@ -189,6 +189,38 @@ def test_obstacles(poisson, bent_box):
 def test_different_constants_in_many_dimensions_are_an_obstacle(poisson):
     problem = poisson(4, conditions=[Dirichlet(0.0, on="x0-"), Dirichlet(1.0, on="x0+")])
     assert hard_conditions_obstacle(problem) is not None
+
+
+LID = [Dirichlet((0.0, 0.0), on=["left", "right", "bottom"]), Dirichlet((1.0, 0.0), on="top")]
+CONTRADICTIONS = {
+    "2-D": (2, {"conditions": [Dirichlet(0.0, on=["left", "right", "bottom"]), Dirichlet(1.0, on="top")]}),
+    "cavity": (2, {"fields": {"velocity": vector}, "load": (0.0, 0.0), "conditions": LID}),
+    "3-D": (3, {"conditions": [Dirichlet(0.0, on=["left", "right"]), Dirichlet(1.0, on="top")]}),
+    "edge": (3, {"conditions": lambda x: [Dirichlet(sin(2 * pi * x[2]), on="left"), Dirichlet(0.0, on="top")]}),
+}
+
+
+@pytest.mark.parametrize(("dim", "changes"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_data_that_contradict_each_other_are_an_obstacle(poisson, dim, changes):
+    """No lift is continuous and takes both values; the transfinite one would violate whole sides."""
+    problem = poisson(dim, **changes)
+    first, second = problem.dirichlet
+    assert f"{first} and {second} contradict each other at [" in hard_conditions_obstacle(problem)
+    with pytest.raises(ValueError, match="cannot be built into the network: Dirichlet on .* contradict each other"):
+        HardConditions(problem)
+
+
+def test_data_that_meet_up_to_rounding_are_no_obstacle(poisson):
+    conditions = lambda x: [  # noqa: E731
+        Dirichlet(sin(pi * x[0]), on="bottom"),
+        Dirichlet(0.0, on=["left", "right", "top"]),
+    ]
+    assert hard_conditions_obstacle(poisson(conditions=conditions)) is None
+
+
+def test_components_may_differ_in_a_corner(poisson):
+    conditions = [Dirichlet(0.0, on="left", component=0), Dirichlet(1.0, on="top", component=1)]
+    assert hard_conditions_obstacle(poisson(fields={"d": vector}, load=0.0, conditions=conditions)) is None
 
 
 def test_a_branch_in_the_data(poisson):
