@@ -79,6 +79,11 @@ class HardConditions(torch.nn.Module):
             for c, sides in enumerate(self._sides)
         ]
 
+    @property
+    def prescribed(self) -> list[bool]:
+        """Whether a component is prescribed on any side; the others pass unchanged."""
+        return [bool(sides) for sides in self._sides]
+
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """``(n, dim)`` and ``(n, k)`` to ``(n, k)``."""
         lower = torch.as_tensor(self._box.lower, dtype=x.dtype, device=x.device)

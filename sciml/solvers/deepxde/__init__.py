@@ -98,9 +98,13 @@ class DeepxdeSolver(Solver):
 
         hard, reason = self._hard(problem, options)
         scales = problem_scales(problem)
-        unknown = options.unknown_scale or scales.unknown
+        around = {
+            "unknown_scale": options.unknown_scale or scales.unknown,
+            "hard": hard,
+            "offset": scales.offset,
+        }
         user = options.network if isinstance(options.network, torch.nn.Module) else None
-        shell = PhysicalNetwork(user or torch.nn.Identity(), problem, unknown_scale=unknown, hard=hard)
+        shell = PhysicalNetwork(user or torch.nn.Identity(), problem, **around)
         training = build_training(
             problem,
             shell,
@@ -124,7 +128,7 @@ class DeepxdeSolver(Solver):
             )
         seconds = Seconds(train=time.perf_counter() - start)
         network = result.network.module if user is not None else as_mlp(result.network)  # type: ignore[attr-defined]
-        model = PhysicalNetwork(network, problem, unknown_scale=unknown, hard=hard)  # type: ignore[arg-type]
+        model = PhysicalNetwork(network, problem, **around)  # type: ignore[arg-type]
         return self._solution(problem, options, context, model, result, seconds, scales.as_dict(), reason)
 
     @staticmethod
@@ -159,7 +163,7 @@ class DeepxdeSolver(Solver):
         model: PhysicalNetwork,
         result: records.TrainingResult,
         seconds: Seconds,
-        scales: dict[str, float],
+        scales: dict[str, Any],
         reason: str,
     ) -> Solution:
         kept = options.model_dump()

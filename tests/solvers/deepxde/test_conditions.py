@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ufl import cos, pi, sin
 
-from sciml import Dirichlet, solve
+from sciml import Dirichlet, Mean, MeshDomain, Robin, solve
 from sciml.errors import UnsupportedError
 from sciml.forms import ContradictionWarning
+from sciml.problem import box_mesh
 
 SHORT = {"width": 16, "depth": 2, "points": 200, "boundary_points": 120, "adam": 100, "lbfgs": 200}
 HOT_LID = [Dirichlet(0.0, on=["left", "right", "bottom"]), Dirichlet(1.0, on="top")]
@@ -36,3 +38,27 @@ def test_a_lid_cannot_be_built_in(poisson):
 def test_the_record_says_how_conditions_were_met(poisson, asked, used):
     solution = solve(poisson(), "deepxde", conditions=asked, width=4, depth=1, points=20, adam=2, lbfgs=0)
     assert solution.details["conditions"] == used
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0])
+def test_a_mean_value_costs_no_accuracy(poisson, mean):
+    """u = mean + cos(πx)/π², of size 0.1."""
+    problem = poisson(load=lambda x: cos(pi * x[0]), conditions=[Mean(mean)])
+    solution = solve(problem, "deepxde", **SHORT)
+    points = problem.domain.sample(500, np.random.default_rng(0))
+    wanted = mean + np.cos(np.pi * points[:, 0]) / np.pi**2
+    assert np.abs(solution.field.evaluate(points).ravel() - wanted).max() < 3e-4
+
+
+@pytest.mark.parametrize("base", [0.0, 300.0])
+def test_a_temperature_far_from_zero_costs_no_accuracy(poisson, base):
+    """u = base + sin 2x cos y on a mesh, with a Dirichlet and a Robin condition as terms of the loss."""
+    problem = poisson(
+        domain=MeshDomain(box_mesh((0, 0), (1, 1), 4)),
+        exact=lambda x: base + sin(2 * x[0]) * cos(x[1]),
+        conditions=[Dirichlet(on=["x0-", "x1-"]), Robin(on=["x0+", "x1+"], alpha=1.0)],
+    )
+    solution = solve(problem, "deepxde", **SHORT)
+    points = problem.domain.sample(500, np.random.default_rng(0))
+    wanted = base + np.sin(2 * points[:, 0]) * np.cos(points[:, 1])
+    assert np.abs(solution.field.evaluate(points).ravel() - wanted).max() < 2e-3
