@@ -1,4 +1,4 @@
-"""Whether a conditional in an expression jumps, found by looking at both sides of where it switches."""
+"""Whether an expression or its gradient jumps, found by looking at both sides of where a conditional switches."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import torch
 import ufl
 from ufl import classes
+from ufl.domain import extract_domains
 
 from sciml.forms.linearised import N_STATES, random_states
 from sciml.forms.lowering import nodes, scalar_components
@@ -14,7 +15,7 @@ from sciml.forms.pointwise import PointwiseOperator
 from sciml.forms.program import Program
 from sciml.problem import Problem
 
-__all__ = ["jumps"]
+__all__ = ["has_kinks", "jumps"]
 
 
 def jumps(problem: Problem, expression: Any) -> bool:
@@ -22,6 +23,12 @@ def jumps(problem: Problem, expression: Any) -> bool:
     lowered = scalar_components(expression)
     conditionals = [node for node in nodes(*lowered) if isinstance(node, classes.Conditional)]
     return any(_conditional_jumps(problem, node) or _jumps_near_root(problem, node) for node in conditionals)
+
+
+def has_kinks(problem: Problem, expression: Any) -> bool:
+    """Whether an expression in x, or its gradient, jumps: at a conditional, a maximum, an absolute value."""
+    smooth = not extract_domains(expression) or not jumps(problem, ufl.grad(expression))
+    return jumps(problem, expression) or not smooth
 
 
 def _jumps_near_root(problem: Problem, node: Any) -> bool:

@@ -18,6 +18,7 @@ import ufl
 from ufl.constantvalue import ConstantValue
 
 from sciml.forms import condition_data, condition_value, contradictions
+from sciml.forms.discontinuities import has_kinks
 from sciml.forms.lowering import nodes
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.problem import Box, Dirichlet, Problem
@@ -36,6 +37,8 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
         return f"boundary values that vary over the sides of a box in {problem.dim} dimensions have no cheap lift"
     if problem.dim > 3 and any(_different_constants(problem, c) for c in range(problem.n_components)):
         return f"different constants on the sides of a box in {problem.dim} dimensions have no cheap lift"
+    if any(has_kinks(problem, expression) for expression in data):
+        return "boundary values have a jump or a kink, which a lift would carry into the domain"
     return next((str(contradiction) for contradiction in contradictions(problem)), None)
 
 

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from ufl import as_vector, conditional, cos, exp, inner, pi, sin
+from ufl import as_vector, conditional, cos, exp, inner, max_value, pi, sin
 
 from sciml import Box, Dirichlet, Neumann, Robin, coefficient, vector
-from sciml.forms import Derivative, reverse_jet
+from sciml.forms import Derivative, condition_value, reverse_jet
 from sciml.nn import HardConditions, hard_conditions_obstacle
 
 
@@ -223,7 +223,33 @@ def test_components_may_differ_in_a_corner(poisson):
     assert hard_conditions_obstacle(poisson(fields={"d": vector}, load=0.0, conditions=conditions)) is None
 
 
-def test_a_branch_in_the_data(poisson):
-    problem = poisson(conditions=lambda x: [Dirichlet(conditional(x[0] < 0.5, x[0], 1 - x[0]), on="bottom")])
+KINKS = {
+    "kink": lambda x: conditional(x[0] < 0.5, x[0], 1 - x[0]),
+    "absolute value": lambda x: abs(x[0] - 0.5),
+    "maximum": lambda x: max_value(x[0], 0.5),
+    "jump": lambda x: conditional(x[0] < 0.5, 0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("value", KINKS.values(), ids=KINKS)
+def test_data_with_a_kink_are_an_obstacle(poisson, value):
+    """The lift would carry it into the domain, where no collocation point sees what it does to the flux."""
+    problem = poisson(conditions=lambda x: [Dirichlet(value(x), on="bottom"), Dirichlet(0.0, on="top")])
+    assert "jump or a kink" in hard_conditions_obstacle(problem)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda x: conditional(x[0] < 0.5, x[0], 1.0 * x[0]),
+        lambda x: conditional(x[0] < 0.5, x[0] ** 2, x[0] ** 2 + (x[0] - 0.5) ** 2),
+        lambda x: abs(x[0] + 0.5),
+        lambda x: max_value(x[0], -1.0),
+    ],
+)
+def test_smooth_data_with_a_branch_are_built_in(poisson, value):
+    problem = poisson(conditions=lambda x: [Dirichlet(value(x), on="bottom")])
     points = sampled(problem, "bottom")
-    np.testing.assert_allclose(applied(problem, points)[:, 0], np.minimum(points[:, 0], 1 - points[:, 0]), atol=1e-14)
+    (condition,) = problem.dirichlet
+    wanted = condition_value(problem, condition, 0).at(points)
+    np.testing.assert_allclose(applied(problem, points)[:, 0], wanted, atol=1e-14)
