@@ -100,7 +100,7 @@ class PhysicalNetwork(torch.nn.Module):
 
     @classmethod
     def from_manifest(cls, problem: Problem, manifest: dict[str, Any]) -> PhysicalNetwork:
-        """Build a network from :meth:`manifest`, in older files one without an offset; weights are loaded separately."""
+        """Build a network from :meth:`manifest`, which older files give without an offset; weights come separately."""
         network = MLP(manifest["network"]["widths"], manifest["network"]["activation"])
         kept = {name: manifest[name] for name in ("unknown_scale", "hard")}
         return cls(network, problem, **kept, offset=manifest.get("offset"))

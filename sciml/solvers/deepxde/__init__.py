@@ -70,7 +70,8 @@ class DeepxdeSolver(Solver):
     The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples
     of its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
     Dirichlet conditions are built into the network unless their values have a kink or contradict each other where
-    sides meet; elsewhere they are loss terms. A network learns the deviation from :attr:`sciml.nn.Scales.offset`. Adam comes first, then L-BFGS.
+    sides meet; elsewhere they are loss terms. The network learns the deviation from the scales' offset. Adam comes
+    first, then L-BFGS.
 
     Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an
     adaptive solver.

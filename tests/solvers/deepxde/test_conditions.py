@@ -19,8 +19,9 @@ def test_a_hot_lid(poisson):
     """By symmetry the centre of a square with 1 on one side and 0 on the others has 1/4."""
     with pytest.warns(ContradictionWarning):
         solution = solve(poisson(load=0.0, conditions=HOT_LID), "deepxde", **SHORT)
-    points = np.array([[0.5, 0.5], [0.0, 0.5], [1.0, 0.5], [0.5, 0.0], [0.5, 1.0]])
-    np.testing.assert_allclose(solution.field.evaluate(points).ravel(), [0.25, 0, 0, 0, 1], atol=0.03)
+    assert solution.field.evaluate(np.array([[0.5, 0.5]])).item() == pytest.approx(0.25, rel=0.02)
+    sides = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 0.0], [0.5, 1.0]])
+    np.testing.assert_allclose(solution.field.evaluate(sides).ravel(), [0, 0, 0, 1], atol=0.05)
     assert solution.details["conditions"].startswith("soft (Dirichlet on left, right, bottom and Dirichlet on top con")
 
 
