@@ -11,6 +11,7 @@ import ufl
 from sciml.errors import ConditionError, DeclarationError, ScimlWarning
 from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import balance
+from sciml.forms.contradictions import contradictions
 from sciml.forms.discontinuities import broken_flux
 from sciml.forms.linearised import random_states
 from sciml.forms.lowering import depends_on, nodes
@@ -19,7 +20,6 @@ from sciml.problem import Condition, Dirichlet, Neumann, PointValue, Problem, Ro
 
 __all__ = ["ContradictionWarning", "check_problem"]
 
-_CORNER_TOLERANCE = 1e-8
 _IMBALANCE = 1e-3
 
 
@@ -172,28 +172,8 @@ def _check_points(problem: Problem) -> None:
 
 
 def _warn_of_contradictions(problem: Problem) -> None:
-    conditions = [c for c in problem.dirichlet if problem.declaration.weak is None or c.value is not None]
-    for i, first in enumerate(conditions):
-        for second in conditions[i + 1 :]:
-            _compare(problem, first, second)
-
-
-def _compare(problem: Problem, first: Dirichlet, second: Dirichlet) -> None:
-    shared = problem.domain.shared_points(problem.domain.elements(first.on), problem.domain.elements(second.on))
-    k = problem.n_components
-    if not len(shared):
-        return
-    for component in set(first.components(k)) & set(second.components(k)):
-        a, b = (condition_value(problem, c, component).at(shared) for c in (first, second))
-        gap = np.abs(a - b)
-        worst = int(np.argmax(gap))
-        if gap[worst] > _CORNER_TOLERANCE * np.abs([a, b]).max():
-            warnings.warn(
-                f"{first} and {second} contradict each other at {shared[worst].tolist()} ({a[worst]:g} and "
-                f"{b[worst]:g}); the one declared last holds there.",
-                ContradictionWarning,
-                stacklevel=4,
-            )
+    for contradiction in contradictions(problem):
+        warnings.warn(f"{contradiction}; the one declared last holds there.", ContradictionWarning, stacklevel=3)
 
 
 def depends_on_place(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""Whether expressions jump, found by looking at both sides of where they may."""
+"""Whether expressions or their gradients jump, found by looking at both sides of where they may."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import ufl
 from ufl import classes
+from ufl.domain import extract_domains
 
 from sciml.forms.linearised import N_STATES, random_states
 from sciml.forms.lowering import nodes, scalar_components
@@ -15,7 +16,7 @@ from sciml.forms.pointwise import PointwiseOperator
 from sciml.forms.program import Program
 from sciml.problem import Problem
 
-__all__ = ["broken_flux", "jumps"]
+__all__ = ["broken_flux", "has_kinks", "jumps"]
 
 
 def jumps(problem: Problem, expression: Any) -> bool:
@@ -23,6 +24,12 @@ def jumps(problem: Problem, expression: Any) -> bool:
     lowered = scalar_components(expression)
     conditionals = [node for node in nodes(*lowered) if isinstance(node, classes.Conditional)]
     return any(_conditional_jumps(problem, node) or _jumps_near_root(problem, node) for node in conditionals)
+
+
+def has_kinks(problem: Problem, expression: Any) -> bool:
+    """Whether an expression in x, or its gradient, jumps: at a conditional, a maximum, an absolute value."""
+    smooth = not extract_domains(expression) or not jumps(problem, ufl.grad(expression))
+    return jumps(problem, expression) or not smooth
 
 
 def _jumps_near_root(problem: Problem, node: Any) -> bool:

@@ -3,7 +3,8 @@
 On the sides where component c is prescribed the distance vanishes and the lift takes the prescribed values.
 The lift is Gordon's transfinite interpolation of the values on those sides (W. J. Gordon and C. A. Hall,
 Numerische Mathematik 21, 1973): with P_i the linear interpolation between the prescribed sides of axis i, it is
-(1 − Π_i (1 − P_i)) g, written out as a sum over sets of axes. It reads g on the boundary only.
+(1 − Π_i (1 − P_i)) g, written out as a sum over sets of axes. It reads g on the boundary only. The P_i commute, and
+the lift takes the values of every side, only if sides that meet prescribe the same values where they meet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import torch
 import ufl
 from ufl.constantvalue import ConstantValue
 
-from sciml.forms import condition_data, condition_value
+from sciml.forms import condition_data, condition_value, contradictions
+from sciml.forms.discontinuities import has_kinks
 from sciml.forms.lowering import nodes
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.problem import Box, Dirichlet, Problem
@@ -35,7 +37,9 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
         return f"boundary values that vary over the sides of a box in {problem.dim} dimensions have no cheap lift"
     if problem.dim > 3 and any(_different_constants(problem, c) for c in range(problem.n_components)):
         return f"different constants on the sides of a box in {problem.dim} dimensions have no cheap lift"
-    return None
+    if any(has_kinks(problem, expression) for expression in data):
+        return "boundary values have a jump or a kink, which a lift would carry into the domain"
+    return next((str(contradiction) for contradiction in contradictions(problem)), None)
 
 
 def _is_constant(problem: Problem, condition: Dirichlet) -> bool:
@@ -77,6 +81,11 @@ class HardConditions(torch.nn.Module):
             _constant_terms(problem, sides, c) if problem.dim > 3 else _terms(problem, sides, c)
             for c, sides in enumerate(self._sides)
         ]
+
+    @property
+    def prescribed(self) -> list[bool]:
+        """Whether a component is prescribed on any side; the others pass unchanged."""
+        return [bool(sides) for sides in self._sides]
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """``(n, dim)`` and ``(n, k)`` to ``(n, k)``."""

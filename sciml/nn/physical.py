@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ __all__ = ["PhysicalNetwork"]
 
 
 class PhysicalNetwork(torch.nn.Module):
-    """u(x) = U · network(scaled x), or lift(x) + distance(x) · U · network(scaled x).
+    """u(x) = U · network(scaled x) + offset, or lift(x) + distance(x) · (U · network(scaled x) + offset).
 
     Parameters
     ----------
@@ -29,15 +30,29 @@ class PhysicalNetwork(torch.nn.Module):
         U.
     hard : bool
         Whether Dirichlet conditions are built in.
+    offset : sequence of float, optional
+        What u is near to, for each component; zero by default. Components whose conditions are built in have none:
+        the lift is near to u.
     """
 
-    def __init__(self, network: torch.nn.Module, problem: Problem, *, unknown_scale: float, hard: bool) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        problem: Problem,
+        *,
+        unknown_scale: float,
+        hard: bool,
+        offset: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.unknown_scale = float(unknown_scale)
         self.lower = np.array(problem.domain.lower)
         self.upper = np.array(problem.domain.upper)
         self.conditions = HardConditions(problem) if hard else None
+        self.offset = np.zeros(problem.n_components) if offset is None else np.array(offset, dtype=float)
+        if self.conditions is not None:
+            self.offset[self.conditions.prescribed] = 0.0
 
     def scaled(self, x: torch.Tensor) -> torch.Tensor:
         """Points mapped from the bounding box to [−1, 1]^dim."""
@@ -52,6 +67,8 @@ class PhysicalNetwork(torch.nn.Module):
     def finish(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """From the network's output to the unknown."""
         y = self.unknown_scale * y
+        if self.offset.any():
+            y = y + torch.as_tensor(self.offset, dtype=y.dtype, device=y.device)
         return y if self.conditions is None else self.conditions(x, y)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -62,7 +79,8 @@ class PhysicalNetwork(torch.nn.Module):
         if self.conditions is None and isinstance(self.network, MLP) and all(len(k.axes) <= 2 for k in keys):
             factor, shift = self._affine(x)
             series = push(self.network, TaylorSeries.of_points(x, keys).scale(factor, shift))
-            return {key: self.unknown_scale * value for key, value in series.jet(keys).items()}
+            jet = {key: self.unknown_scale * value for key, value in series.jet(keys).items()}
+            return {k: v if k.axes else v + float(self.offset[k.component]) for k, v in jet.items()}
         return reverse_jet(self, x, keys)
 
     def jet_of_output(self, x: torch.Tensor, y: torch.Tensor, keys: list[Derivative]) -> Jet:
@@ -77,10 +95,12 @@ class PhysicalNetwork(torch.nn.Module):
             "network": self.network.manifest(),
             "unknown_scale": self.unknown_scale,
             "hard": self.conditions is not None,
+            "offset": self.offset.tolist(),
         }
 
     @classmethod
     def from_manifest(cls, problem: Problem, manifest: dict[str, Any]) -> PhysicalNetwork:
-        """Build a network from :meth:`manifest`; weights are loaded separately."""
+        """Build a network from :meth:`manifest`, which older files give without an offset; weights come separately."""
         network = MLP(manifest["network"]["widths"], manifest["network"]["activation"])
-        return cls(network, problem, unknown_scale=manifest["unknown_scale"], hard=manifest["hard"])
+        kept = {name: manifest[name] for name in ("unknown_scale", "hard")}
+        return cls(network, problem, **kept, offset=manifest.get("offset"))

@@ -136,6 +136,19 @@ def test_values_that_agree_in_the_corner_do_not_warn(poisson):
     check_problem(poisson(conditions=[Dirichlet(0.0, on="left"), Neumann(1.0, on="top")]))
 
 
+def test_zero_up_to_rounding_is_zero(poisson):
+    """sin π is 1.2e-16 in floating point."""
+    check_problem(
+        poisson(conditions=lambda x: [Dirichlet(sin(pi * x[0]), on="bottom"), Dirichlet(0.0, on=["left", "right"])])
+    )
+
+
+def test_contradictions_between_the_corners_of_an_edge(poisson):
+    conditions = lambda x: [Dirichlet(sin(2 * pi * x[2]), on="left"), Dirichlet(0.0, on="top")]  # noqa: E731
+    with pytest.warns(ContradictionWarning, match="left and Dirichlet on top"):
+        check_problem(poisson(3, conditions=conditions))
+
+
 @pytest.mark.parametrize(
     "size",
     [

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from ufl import as_vector, conditional, cos, exp, inner, sin
+from ufl import as_vector, conditional, cos, exp, inner, max_value, pi, sin
 
 from sciml import Box, Dirichlet, Neumann, Robin, coefficient, vector
-from sciml.forms import Derivative, reverse_jet
+from sciml.forms import Derivative, condition_value, reverse_jet
 from sciml.nn import HardConditions, hard_conditions_obstacle
 
 
@@ -191,7 +191,65 @@ def test_different_constants_in_many_dimensions_are_an_obstacle(poisson):
     assert hard_conditions_obstacle(problem) is not None
 
 
-def test_a_branch_in_the_data(poisson):
-    problem = poisson(conditions=lambda x: [Dirichlet(conditional(x[0] < 0.5, x[0], 1 - x[0]), on="bottom")])
+LID = [Dirichlet((0.0, 0.0), on=["left", "right", "bottom"]), Dirichlet((1.0, 0.0), on="top")]
+CONTRADICTIONS = {
+    "2-D": (2, {"conditions": [Dirichlet(0.0, on=["left", "right", "bottom"]), Dirichlet(1.0, on="top")]}),
+    "cavity": (2, {"fields": {"velocity": vector}, "load": (0.0, 0.0), "conditions": LID}),
+    "3-D": (3, {"conditions": [Dirichlet(0.0, on=["left", "right"]), Dirichlet(1.0, on="top")]}),
+    "edge": (3, {"conditions": lambda x: [Dirichlet(sin(2 * pi * x[2]), on="left"), Dirichlet(0.0, on="top")]}),
+}
+
+
+@pytest.mark.parametrize(("dim", "changes"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_data_that_contradict_each_other_are_an_obstacle(poisson, dim, changes):
+    """No lift is continuous and takes both values; the transfinite one would violate whole sides."""
+    problem = poisson(dim, **changes)
+    first, second = problem.dirichlet
+    assert f"{first} and {second} contradict each other at [" in hard_conditions_obstacle(problem)
+    with pytest.raises(ValueError, match="cannot be built into the network: Dirichlet on .* contradict each other"):
+        HardConditions(problem)
+
+
+def test_data_that_meet_up_to_rounding_are_no_obstacle(poisson):
+    conditions = lambda x: [  # noqa: E731
+        Dirichlet(sin(pi * x[0]), on="bottom"),
+        Dirichlet(0.0, on=["left", "right", "top"]),
+    ]
+    assert hard_conditions_obstacle(poisson(conditions=conditions)) is None
+
+
+def test_components_may_differ_in_a_corner(poisson):
+    conditions = [Dirichlet(0.0, on="left", component=0), Dirichlet(1.0, on="top", component=1)]
+    assert hard_conditions_obstacle(poisson(fields={"d": vector}, load=0.0, conditions=conditions)) is None
+
+
+KINKS = {
+    "kink": lambda x: conditional(x[0] < 0.5, x[0], 1 - x[0]),
+    "absolute value": lambda x: abs(x[0] - 0.5),
+    "maximum": lambda x: max_value(x[0], 0.5),
+    "jump": lambda x: conditional(x[0] < 0.5, 0.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("value", KINKS.values(), ids=KINKS)
+def test_data_with_a_kink_are_an_obstacle(poisson, value):
+    """The lift would carry it into the domain, where no collocation point sees what it does to the flux."""
+    problem = poisson(conditions=lambda x: [Dirichlet(value(x), on="bottom"), Dirichlet(0.0, on="top")])
+    assert "jump or a kink" in hard_conditions_obstacle(problem)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda x: conditional(x[0] < 0.5, x[0], 1.0 * x[0]),
+        lambda x: conditional(x[0] < 0.5, x[0] ** 2, x[0] ** 2 + (x[0] - 0.5) ** 2),
+        lambda x: abs(x[0] + 0.5),
+        lambda x: max_value(x[0], -1.0),
+    ],
+)
+def test_smooth_data_with_a_branch_are_built_in(poisson, value):
+    problem = poisson(conditions=lambda x: [Dirichlet(value(x), on="bottom")])
     points = sampled(problem, "bottom")
-    np.testing.assert_allclose(applied(problem, points)[:, 0], np.minimum(points[:, 0], 1 - points[:, 0]), atol=1e-14)
+    (condition,) = problem.dirichlet
+    wanted = condition_value(problem, condition, 0).at(points)
+    np.testing.assert_allclose(applied(problem, points)[:, 0], wanted, atol=1e-14)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from ufl import as_vector, sin
 
-from sciml import Box, vector
+from sciml import Box, Dirichlet, Robin, vector
 from sciml.errors import OptionError
 from sciml.forms import Derivative, reverse_jet
 from sciml.nn import MLP, PhysicalNetwork
@@ -15,12 +15,12 @@ def generator():
     return torch.Generator().manual_seed(3)
 
 
-def build(problem, *, hard, unknown_scale=2.5):
+def build(problem, *, hard, unknown_scale=2.5, offset=(300.0, -7.0)):
     network = MLP([problem.dim, 10, 10, problem.n_components], generator=generator())
     with torch.no_grad():
         for layer in network.branches[0]:
             layer.bias.normal_(generator=generator())
-    return PhysicalNetwork(network, problem, unknown_scale=unknown_scale, hard=hard)
+    return PhysicalNetwork(network, problem, unknown_scale=unknown_scale, hard=hard, offset=offset)
 
 
 KEYS = [Derivative(c, axes) for c in (0, 1) for axes in ((), (0,), (1,), (0, 0), (0, 1), (1, 1))]
@@ -53,7 +53,7 @@ def test_derivatives_against_differences(problem):
 
 
 def test_the_network_sees_the_unit_box_and_numbers_of_order_one(problem):
-    network = build(problem, hard=False)
+    network = build(problem, hard=False, offset=None)
     corners = torch.tensor([[10.0, -2.0], [14.0, -1.0], [12.0, -1.5]], dtype=torch.float64)
     assert network.scaled(corners).tolist() == [[-1, -1], [1, 1], [0, 0]]
     torch.testing.assert_close(network(corners), 2.5 * network.network(network.scaled(corners)))
@@ -65,8 +65,37 @@ def test_a_network_is_built_again_from_its_manifest(problem):
     other.load_state_dict(network.state_dict())
     x = torch.tensor(problem.domain.sample(20, np.random.default_rng(0)))
     assert torch.equal(network(x), other(x))
+    assert other.manifest() == network.manifest()
     own = PhysicalNetwork(torch.nn.Linear(2, 2).double(), problem, unknown_scale=1.0, hard=False)
     assert own.manifest() is None
+
+
+def test_the_offset_is_added(problem):
+    x = torch.tensor(problem.domain.sample(20, np.random.default_rng(0)))
+    near, plain = build(problem, hard=False), build(problem, hard=False, offset=None)
+    torch.testing.assert_close(near(x), plain(x) + torch.tensor([300.0, -7.0]))
+    again = PhysicalNetwork.from_manifest(problem, near.manifest())
+    again.load_state_dict(near.state_dict())
+    assert torch.equal(near(x), again(x))
+
+
+def test_built_in_conditions_take_the_place_of_the_offset(poisson):
+    """The lift of the first component is near to it; the second has a Robin condition, and no lift."""
+    conditions = [Dirichlet(300.0, on="left", component=0), Robin(7.0, alpha=1.0, on="left", component=1)]
+    problem = poisson(fields={"d": vector}, load=0.0, conditions=conditions)
+    network = build(problem, hard=True, offset=(300.0, 7.0))
+    x = torch.tensor(problem.domain.sample(20, np.random.default_rng(0)))
+    y = 2.5 * network.network(network.scaled(x))
+    torch.testing.assert_close(network(x), torch.stack([300 + x[:, 0] * y[:, 0], 7 + y[:, 1]], dim=1))
+
+
+def test_a_manifest_of_an_older_file_has_no_offset(problem):
+    network = build(problem, hard=False, offset=None)
+    older = {key: value for key, value in network.manifest().items() if key != "offset"}
+    again = PhysicalNetwork.from_manifest(problem, older)
+    again.load_state_dict(network.state_dict())
+    x = torch.tensor(problem.domain.sample(20, np.random.default_rng(0)))
+    assert torch.equal(network(x), again(x))
 
 
 def test_initial_weights_come_from_the_generator_alone():

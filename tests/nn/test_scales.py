@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from ufl import Identity, as_vector, dot, exp, grad, inner, sin, sym, tr
+from ufl import Identity, as_vector, cos, dot, exp, grad, inner, pi, sin, sym, tr
 
-from sciml import Box, Dirichlet, Neumann, Robin, vector
+from sciml import Box, Dirichlet, Mean, Neumann, Robin, vector
 from sciml.nn import problem_scales
 
 
@@ -88,3 +88,51 @@ def test_scales_are_reproducible(poisson):
 def test_conditions_that_depend_on_the_unknown(poisson, condition):
     problem = poisson(load=0.0, conditions=lambda u: [Dirichlet(3.0, on="bottom"), condition(u)])
     assert problem_scales(problem).unknown == pytest.approx(3.0, rel=1)
+
+
+@pytest.mark.parametrize("mean", [0.0, 3.0, -1e6])
+def test_a_prescribed_mean_is_an_offset(poisson, mean):
+    """The size is that of what the load does, whatever the mean."""
+    problem = poisson(load=lambda x: cos(pi * x[0]), parameters={"m": mean}, conditions=lambda p: [Mean(2 * p.m)])
+    scales = problem_scales(problem)
+    assert scales.offset == (2 * mean,)
+    assert scales.unknown == pytest.approx(2 / pi / 8, rel=0.05)
+    assert problem_scales(problem.with_parameters(m=5.0)).offset == (10.0,)
+
+
+def test_temperatures_far_from_zero(poisson):
+    """300 K ± 1 K: the offset is a mean of the data, the size what remains."""
+    problem = poisson(
+        load=0.0,
+        conditions=lambda x: [
+            Dirichlet(300 + sin(2 * pi * x[0]), on=["top", "bottom"]),
+            Robin(299.0, alpha=1.0, on="left"),
+        ],
+    )
+    scales = problem_scales(problem)
+    assert scales.offset == (pytest.approx(299.67, abs=0.1),)
+    assert scales.unknown == pytest.approx(2 / pi, rel=0.1)
+
+
+def test_components_have_their_own_offset(poisson):
+    problem = poisson(
+        fields={"d": vector}, conditions=lambda x: [Dirichlet((50.0, 0.1 * x[0]), on="boundary")], load=(0.0, 1.0)
+    )
+    assert problem_scales(problem).offset == (pytest.approx(50), 0.0)
+    assert problem_scales(problem).unknown == pytest.approx(1 / 16)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"conditions": [Dirichlet(0.0, on="left"), Dirichlet(1.0, on="right")]},
+        {"conditions": [Dirichlet(1.0, on="boundary")], "load": 1.0},
+        {"conditions": [Dirichlet(1.0, on="boundary")], "load": 1e-6, "reaction": lambda u: 25 * u},
+        {"conditions": [Dirichlet(1.0, on="left"), Neumann(2.0, on="right")]},
+    ],
+)
+def test_no_offset_where_the_unknown_varies_as_much(poisson, changes):
+    """By its boundary data, the load, a reaction that the constant state would cause, or a flux."""
+    scales = problem_scales(poisson(**({"load": 0.0} | changes)))
+    assert scales.offset == (0.0,)
+    assert 0.5 <= scales.unknown <= 2

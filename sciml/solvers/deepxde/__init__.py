@@ -69,7 +69,9 @@ class DeepxdeSolver(Solver):
 
     The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples
     of its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
-    Dirichlet conditions are built into the network; elsewhere they are loss terms. Adam comes first, then L-BFGS.
+    Dirichlet conditions are built into the network unless their values have a kink or contradict each other where
+    sides meet; elsewhere they are loss terms. The network learns the deviation from the scales' offset. Adam comes
+    first, then L-BFGS.
 
     Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an
     adaptive solver.
@@ -95,11 +97,15 @@ class DeepxdeSolver(Solver):
     def solve(self, problem: Problem, options: DeepxdeOptions, context: Context) -> Solution:
         from sciml.solvers.deepxde.engine import train
 
-        hard = self._hard(problem, options)
+        hard, reason = self._hard(problem, options)
         scales = problem_scales(problem)
-        unknown = options.unknown_scale or scales.unknown
+        around = {
+            "unknown_scale": options.unknown_scale or scales.unknown,
+            "hard": hard,
+            "offset": scales.offset,
+        }
         user = options.network if isinstance(options.network, torch.nn.Module) else None
-        shell = PhysicalNetwork(user or torch.nn.Identity(), problem, unknown_scale=unknown, hard=hard)
+        shell = PhysicalNetwork(user or torch.nn.Identity(), problem, **around)
         training = build_training(
             problem,
             shell,
@@ -123,15 +129,20 @@ class DeepxdeSolver(Solver):
             )
         seconds = Seconds(train=time.perf_counter() - start)
         network = result.network.module if user is not None else as_mlp(result.network)  # type: ignore[attr-defined]
-        model = PhysicalNetwork(network, problem, unknown_scale=unknown, hard=hard)  # type: ignore[arg-type]
-        return self._solution(problem, options, context, model, result, seconds, scales.as_dict())
+        model = PhysicalNetwork(network, problem, **around)  # type: ignore[arg-type]
+        return self._solution(problem, options, context, model, result, seconds, scales.as_dict(), reason)
 
     @staticmethod
-    def _hard(problem: Problem, options: DeepxdeOptions) -> bool:
+    def _hard(problem: Problem, options: DeepxdeOptions) -> tuple[bool, str]:
+        """Whether Dirichlet conditions are built in, and why (not)."""
+        if options.conditions == "soft":
+            return False, "as asked"
         obstacle = hard_conditions_obstacle(problem)
         if options.conditions == "hard" and obstacle is not None:
             raise UnsupportedError(f"conditions=hard is not possible: {obstacle}; use conditions=soft.")
-        return options.conditions != "soft" and obstacle is None
+        if obstacle is not None:
+            return False, obstacle
+        return True, "as asked" if options.conditions == "hard" else "nothing speaks against it"
 
     @staticmethod
     def _training_options(options: DeepxdeOptions, context: Context) -> TrainingOptions:
@@ -153,7 +164,8 @@ class DeepxdeSolver(Solver):
         model: PhysicalNetwork,
         result: records.TrainingResult,
         seconds: Seconds,
-        scales: dict[str, float],
+        scales: dict[str, Any],
+        reason: str,
     ) -> Solution:
         kept = options.model_dump()
         kept["network"] = options.network if isinstance(options.network, str) else type(options.network).__name__
@@ -176,7 +188,7 @@ class DeepxdeSolver(Solver):
             versions=package_versions("deepxde", "torch", "numpy"),
             details={
                 "iterations": result.iterations,
-                "conditions": "hard" if model.conditions is not None else "soft",
+                "conditions": f"{'soft' if model.conditions is None else 'hard'} ({reason})",
                 "loss_terms": result.losses,
                 "points": result.n_points,
                 "refinements": result.rounds,

@@ -228,9 +228,10 @@ class _Run:
         self.saved_at = self.ledger.cpu_seconds
 
     def report(self, last: bool = False) -> None:
-        """Tell the caller how far the training is, not too often."""
+        """Tell the caller how far the training is, once there is a loss to tell, and not too often."""
         now = time.monotonic()
-        if self.progress is None or (now - self.reported < _SECONDS_BETWEEN_REPORTS and not last):
+        early = not self.ledger.losses or now - self.reported < _SECONDS_BETWEEN_REPORTS
+        if self.progress is None or (early and not last):
             return
         self.reported = now
         running = 0 if last else self.optimisation.done()

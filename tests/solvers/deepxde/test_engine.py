@@ -252,6 +252,7 @@ def test_progress_and_stop(tools) -> None:
     assert np.all(np.diff(times) >= 0.19)
     iterations = [report.iteration for _, report in reports]
     assert iterations == sorted(iterations)
+    assert np.isfinite([report.loss for _, report in reports]).all()
     last = reports[-1][1]
     assert (last.phase, last.iteration, last.total) == ("lbfgs", sum(result.iterations.values()), 300)
     assert last.loss == result.loss
