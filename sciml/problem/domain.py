@@ -82,6 +82,13 @@ class Domain(ABC):
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Which points lie inside or on the boundary: ``(n,)`` booleans."""
 
+    def snapped(self, points: np.ndarray) -> np.ndarray:
+        """The points, those that rounding alone has put outside of the domain moved onto its boundary.
+
+        Data such as √x₀ have no value there. Only a box knows its boundary to the last digit.
+        """
+        return points
+
     def locate(self, points: np.ndarray) -> np.ndarray:
         """The cell of each point; only domains made of cells have them."""
         raise DomainError("A box has no regions; use a mesh with named regions, or a formula in UFL.")
@@ -251,6 +258,9 @@ class Box(Domain):
     def contains(self, points: np.ndarray) -> np.ndarray:
         slack = 1e-10 * self.extent
         return np.all((points >= self.lower - slack) & (points <= self.upper + slack), axis=1)
+
+    def snapped(self, points: np.ndarray) -> np.ndarray:
+        return np.where(self.contains(points)[:, None], np.clip(points, self.lower, self.upper), points)
 
     def quadrature(self, n_target: int) -> tuple[np.ndarray, np.ndarray]:
         nodes = [_composite_gauss(a, b, n_target ** (1 / self.dim)) for a, b in zip(self.lower, self.upper)]

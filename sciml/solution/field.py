@@ -125,6 +125,7 @@ class ExactField(Field):
         return self._columns(points, keys).reshape(len(points), *self.shape, dim)
 
     def _columns(self, points: np.ndarray, keys: list[Derivative]) -> np.ndarray:
+        points = self.problem.domain.snapped(points)
         operators = exact_jet(self.problem, keys)
         return np.stack([operators[key].at(points) for key in keys], axis=1)
 
