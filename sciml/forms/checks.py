@@ -180,5 +180,5 @@ def _compare(problem: Problem, first: Dirichlet, second: Dirichlet) -> None:
 
 
 def depends_on_place(value: object) -> bool:
-    """Whether an expression contains the coordinate or a field."""
-    return any(isinstance(n, (ufl.SpatialCoordinate, ufl.Coefficient)) for n in nodes(ufl.as_ufl(value)))
+    """Whether an expression contains the coordinate, the normal or a field."""
+    return any(isinstance(n, (ufl.classes.GeometricQuantity, ufl.Coefficient)) for n in nodes(ufl.as_ufl(value)))

@@ -21,7 +21,7 @@ from sciml.problem.domain import Domain, Part
 from sciml.problem.measures import NamedMeasure
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
 from sciml.problem.quantities import Quantity, as_quantity, check_parts
-from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol
+from sciml.problem.symbols import FieldKind, abstract_mesh, has_normal, scalar, symbol
 
 __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 
@@ -376,10 +376,15 @@ class Problem:
             return None
         value = self._call(what, declared, available)
         try:
-            return as_expression(value, shape, f"`{what}`")
+            expression = as_expression(value, shape, f"`{what}`")
         except ConditionError as error:
             context = f"for the unknown {self.field_name!r} of shape {self.shape} in {self.dim} dimensions"
             raise DeclarationError(f"{str(error).rstrip('.')}, {context}.") from None
+        if has_normal(expression):
+            raise DeclarationError(
+                f"`{what}` contains the normal, which exists on the boundary only; use it in conditions."
+            )
+        return expression
 
     def _weak(self, available: Mapping[str, Any]) -> Any:
         if self.weak is None:

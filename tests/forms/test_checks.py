@@ -108,6 +108,7 @@ def test_boundary_values_are_functions_of_the_place(poisson, value, word):
 
 def test_a_mean_value_does_not_depend_on_the_place(poisson):
     refuse(poisson(load=0.0, conditions=lambda x: [Mean(x[0])]), "mean")
+    refuse(poisson(load=0.0, conditions=lambda n: [Mean(n[0])]), "mean")
 
 
 # -- corners ---------------------------------------------------------------------------------------------
@@ -172,6 +173,23 @@ def test_contradictions_on_a_mesh(poisson, two_materials):
 )
 def test_quantities_of_what_does_not_exist_are_refused(poisson, quantities, message):
     refuse(poisson(quantities=quantities), message)
+
+
+@pytest.mark.parametrize("part", ["flux", "reaction", "load", "energy", "exact", "weak", "integral", "point"])
+def test_the_normal_inside_of_the_domain_is_refused(poisson, part):
+    """It is an argument of conditions and quantities, and can be had from UFL anywhere."""
+    normal = ufl.FacetNormal(poisson().abstract_mesh)
+    changes = {
+        "flux": {"flux": lambda u: u * normal},
+        "reaction": {"reaction": lambda u: u * normal[0]},
+        "load": {"load": normal[0]},
+        "energy": {"energy": lambda u: u**2 * normal[0]},
+        "exact": {"exact": normal[0]},
+        "weak": {"weak": lambda u, v: inner(ufl.dot(grad(u), normal), v) * dx},
+        "integral": {"quantities": lambda u, n: {"q": ufl.dot(grad(u), n) * dx}},
+        "point": {"quantities": lambda u, n: {"q": PointValue(ufl.dot(grad(u), n), at=(0.5, 1.0))}},
+    }
+    refuse(poisson(**changes[part]), "normal")
 
 
 def test_interior_facets_are_refused(poisson):
