@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from sciml.errors import DomainError, MeshError
-from sciml.problem.domain import Domain, sobol
-from sciml.problem.mesh import MeshData, read_mesh
+from sciml.errors import ConditionError, DomainError, MeshError
+from sciml.problem.domain import BOUNDARY, Domain, sobol
+from sciml.problem.mesh import MeshData, check_mesh, read_mesh
 
 __all__ = ["DolfinxMesh", "MeshDomain", "MeshFile"]
 
@@ -24,10 +24,22 @@ class MeshDomain(Domain):
     ----------
     mesh : MeshData
         Points, cells and named groups.
+
+    Raises
+    ------
+    MeshError
+        The mesh has no cells, or cells, coordinates or groups that cannot be used; raised when it is first needed.
     """
 
     def __init__(self, mesh: MeshData) -> None:
         self._given_mesh: MeshData | None = mesh
+
+    @staticmethod
+    def of_checked(mesh: MeshData) -> MeshDomain:
+        """The domain of a mesh that needs no check any more, such as a refined one."""
+        domain = MeshDomain(mesh)
+        domain.data = mesh
+        return domain
 
     @cached_property
     def data(self) -> MeshData:
@@ -36,6 +48,7 @@ class MeshDomain(Domain):
 
     def _load(self) -> MeshData:
         assert self._given_mesh is not None
+        check_mesh(self._given_mesh)
         return self._given_mesh
 
     def __repr__(self) -> str:

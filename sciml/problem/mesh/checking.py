@@ -66,7 +66,7 @@ def check_points(mesh: MeshData) -> None:
     _refuse(
         ~np.isfinite(mesh.points).all(axis=1),
         "{n} points with coordinates that are not finite (first: point {first})",
-        "all must be finite: correct the file.",
+        "all must be finite: correct them.",
     )
     _refuse(
         ((mesh.cells < 0) | (mesh.cells >= n)).any(axis=1),
