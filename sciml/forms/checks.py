@@ -8,11 +8,11 @@ import numpy as np
 import torch
 import ufl
 
-from sciml.errors import ConditionError, ScimlWarning
+from sciml.errors import ConditionError, DeclarationError, ScimlWarning
 from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import balance
 from sciml.forms.linearised import random_states
-from sciml.forms.lowering import depends_on, nodes
+from sciml.forms.lowering import depends_on, lower, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
 from sciml.problem import Condition, Dirichlet, Neumann, PointValue, Problem, Robin
 
@@ -52,6 +52,7 @@ def check_problem(problem: Problem) -> Analysis:
     """
     problem.declaration  # noqa: B018  evaluates and checks shapes
     problem.boundary_pieces  # noqa: B018
+    _check_law_contains_unknown(problem)
     analysis = analyse(problem)
     _check_data(problem)
     _check_law_is_finite(problem, analysis)
@@ -88,6 +89,19 @@ def _finite(condition: Condition, what: str, values: np.ndarray, points: np.ndar
 
 def _depends_on_u(problem: Problem, value: object) -> bool:
     return value is not None and depends_on(ufl.as_ufl(value), problem.declaration.u)
+
+
+def _check_law_contains_unknown(problem: Problem) -> None:
+    declared = problem.declaration
+    if declared.weak is not None:
+        parts = [integral.integrand() for integral in declared.weak.integrals()]
+    else:
+        parts = [balance(problem).flux, balance(problem).reaction]
+    if not any(depends_on(lower(part), declared.u) for part in parts):
+        raise DeclarationError(
+            f"The law of {problem!r} does not contain the unknown {problem.field_name!r}, so there is nothing to solve "
+            f"for; check what flux and reaction (or energy, or weak) return."
+        )
 
 
 def _check_law_is_finite(problem: Problem, analysis: Analysis) -> None:

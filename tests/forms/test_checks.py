@@ -214,6 +214,19 @@ def test_laws_and_names(poisson, changes, message):
     refuse(poisson(**changes), message)
 
 
+@pytest.mark.parametrize(
+    "law",
+    [
+        {"flux": lambda u: 0 * grad(u)},
+        {"flux": lambda x: grad(x[0] ** 2)},
+        {"energy": lambda u, x: x[0] * u},
+        {"weak": lambda v, x: x[0] * v * dx},
+    ],
+)
+def test_a_law_without_the_unknown_is_refused(poisson, law):
+    refuse(poisson(**law), "law of <Problem> does not contain the unknown 'u'")
+
+
 @pytest.mark.parametrize("error", [ConditionError, DeclarationError, DomainError])
 def test_errors_are_value_errors_too(error):
     assert issubclass(error, ValueError)
