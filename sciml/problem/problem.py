@@ -404,6 +404,11 @@ class Problem:
         means = [c for c in declared if isinstance(c, Mean)]
         if len(means) > 1:
             raise ConditionError("Two mean values are given; one fixes the solution.")
+        if means and self.shape != ():
+            raise ConditionError(
+                f"Mean fixes the constant of a scalar unknown; {self.field_name!r} has {self.n_components} components: "
+                f"add Dirichlet or Robin conditions that hold it."
+            )
         resolved = tuple(
             c.resolved(self.shape, lambda value: self._call("conditions", value, available))
             for c in declared

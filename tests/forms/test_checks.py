@@ -42,11 +42,18 @@ def test_a_mean_value_of_a_determined_problem_is_refused(poisson, conditions):
 
 @pytest.mark.parametrize(
     "conditions",
-    [[], [Neumann((0.0, 1.0), on="top")], [Dirichlet(0.0, on="left", component=0)], [Mean(0.0)]],
+    [[], [Neumann((0.0, 1.0), on="top")], [Dirichlet(0.0, on="left", component=0)]],
 )
 def test_bodies_that_float_are_refused(poisson, conditions):
     refuse(
         poisson(conditions=conditions, **BODY), "leave .*(translation|rotation).* undetermined; add Dirichlet or Robin"
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, (1.0, 2.0)])
+def test_a_mean_value_of_a_vector_is_refused(poisson, value):
+    refuse(
+        poisson(conditions=[Mean(value)], **BODY), "Mean fixes .* a scalar unknown; 'd' has 2 components: add Dirich"
     )
 
 
