@@ -175,9 +175,12 @@ class Problem:
         return f"<{self.name or type(self).__name__}{' ' if values else ''}{values}>"
 
     def __getattr__(self, key: str) -> Any:
-        # Only reached for names that are no attribute: parameters and coefficients given in the call.
+        # Reached for names that are no attribute: parameters and coefficients given in the call.
         if key.startswith("_"):
             raise AttributeError(key)
+        if hasattr(type(self), key):
+            # Also reached if a property fails in this way: computed again, it says why.
+            return object.__getattribute__(self, key)
         if key in self._declared:
             return self._parameter_symbol(key)
         if key in self._coefficients:
@@ -310,7 +313,7 @@ class Problem:
             # Bound to this problem: a copy would else ask the one it was made from.
             attribute = inspect.getattr_static(type(self), "domain")
             declared = attribute.__get__(self) if hasattr(attribute, "__get__") else attribute
-        domain = declared() if callable(declared) else declared
+        domain = self._call("domain", declared, {})
         if not isinstance(domain, Domain):
             given = "no domain" if domain is None else repr(domain)
             raise DeclarationError(f"A problem needs a domain (Box, MeshFile, DolfinxMesh); given was {given}.")
@@ -365,10 +368,10 @@ class Problem:
         except ScimlError:
             raise
         except Exception as error:
-            hint = ""
-            if "subdomain_id" in str(error):
+            reason, hint = f"{type(error).__name__}: {error}", ""
+            if "subdomain_id" in reason:
                 hint = "; named parts need `dx` and `ds` of sciml, imported after those of ufl"
-            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}{hint}.") from error
+            raise DeclarationError(f"`{what}` of {self!r} failed: {reason.rstrip('.')}{hint}.") from error
 
     def _expression(self, what: str, available: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         declared = getattr(self, what)
@@ -490,7 +493,7 @@ def _arguments(function: Callable, available: Mapping[str, Any]) -> dict[str, An
     if len(names) != len(parameters) or len(names) > len(available):
         raise DeclarationError(
             f"{getattr(function, '__name__', function)!r} takes {len(parameters)} arguments; available are "
-            f"{', '.join(available)}."
+            f"{', '.join(available) or 'none'}."
         )
     if set(names) <= set(available):
         return {name: available[name] for name in names}
