@@ -70,6 +70,10 @@ class Domain(ABC):
     def _elements_named(self, name: str) -> np.ndarray | None:
         """Boundary elements of one name, or None for an unknown one."""
 
+    def _all_elements(self) -> np.ndarray:
+        """All boundary elements."""
+        return np.arange(self.n_boundary_elements)
+
     @abstractmethod
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """Draw `n` points uniformly: ``(n, dim)``."""
@@ -130,9 +134,7 @@ class Domain(ABC):
         names = (on,) if isinstance(on, str) else tuple(on)
         found = []
         for name in names:
-            elements = self._elements_named(name)
-            if elements is None and name == BOUNDARY:
-                elements = np.arange(self.n_boundary_elements)
+            elements = self._all_elements() if name == BOUNDARY else self._elements_named(name)
             if elements is None:
                 known = ", ".join([BOUNDARY, *self.boundary_names, *self.boundary_aliases])
                 raise ConditionError(f"There is no boundary named {name!r}; this domain has: {known}.")

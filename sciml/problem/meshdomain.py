@@ -76,7 +76,8 @@ class MeshDomain(Domain):
 
     @cached_property
     def boundary_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(sorted(name for name in self.data.facet_groups if len(self.data.boundary_facets_of(name))))
+        names = set(self.data.facet_groups) - {BOUNDARY}
+        return tuple(sorted(name for name in names if len(self.data.boundary_facets_of(name))))
 
     @property
     def region_groups(self) -> dict[str, np.ndarray]:
@@ -88,6 +89,17 @@ class MeshDomain(Domain):
 
     def _elements_named(self, name: str) -> np.ndarray | None:
         return self.data.boundary_facets_of(name) if name in self.boundary_names else None
+
+    def _all_elements(self) -> np.ndarray:
+        every = super()._all_elements()
+        if BOUNDARY in self.data.facet_groups:
+            own = len(self.data.boundary_facets_of(BOUNDARY))
+            if own < len(every):
+                raise ConditionError(
+                    f"The mesh has a group named {BOUNDARY!r} with {own} of the {len(every)} boundary facets, but "
+                    f"{BOUNDARY!r} stands for all of them; give the group another name."
+                )
+        return every
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         return self.data.sample(n, generator)
