@@ -175,6 +175,8 @@ class Solution:
         return {
             "problem": self.problem.name or self.problem.source or "in memory",
             "source": self.problem.source,
+            "dimension": self.problem.dim,
+            "shape": list(self.problem.shape),
             "parameters": self.problem.parameters.plain(),
             "solver": self.solver,
             "options": plain(self.options),
@@ -265,7 +267,8 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
     Raises
     ------
     OutputError
-        The file is missing, damaged or of another format.
+        The file is missing, damaged, of another format, or holds the solution of a problem with another dimension,
+        shape or other parameter values.
     """
     from sciml.registry import load_problem
 
@@ -278,6 +281,7 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
                 if record["source"] is None:
                     raise OutputError(f"{path} holds the solution of a problem made in memory; pass it as `problem=`.")
                 problem = load_problem(record["source"], **record["parameters"])
+            _refuse_another(path, record, problem)
             group = file["field"]
             kind = _FIELDS[str(group.attrs["kind"])]
             extra = {"module": module} if kind is NetworkField else {}
@@ -296,6 +300,22 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
         error_estimate=None if estimate is None else ErrorEstimate(**estimate),
         **{key: record[key] for key in _COPIED},
     )
+
+
+def _refuse_another(path: str | Path, record: Mapping[str, Any], problem: Problem) -> None:
+    """Refuse a problem that the stored solution cannot be one of."""
+    given = {
+        "dimension": problem.dim,
+        "shape": list(problem.shape),
+        "parameters": plain(problem.parameters.plain()),
+    }
+    for what, value in given.items():
+        # Older files tell less.
+        if what in record and record[what] != value:
+            raise OutputError(
+                f"{path} holds the solution of a problem with {what} {record[what]}, the problem given has {value}; "
+                f"pass the one that was solved as `problem=`."
+            )
 
 
 _COPIED = (
