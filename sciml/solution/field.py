@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sciml.problem import MeshData
 
-__all__ = ["ExactField", "Field", "NetworkField", "Rule"]
+__all__ = ["ExactField", "Field", "NetworkField", "Rule", "refuse_mismatch"]
 
 _CHUNK = 20_000
 
@@ -102,6 +102,18 @@ class Field(ABC):
     def restore(cls, group: h5py.Group, problem: Problem) -> Field:
         """Read a field back."""
         raise OutputError(f"Fields of kind {cls.kind!r} cannot be read back.")
+
+
+def refuse_mismatch(field: Field, truth: Field) -> None:
+    """Refuse to compare fields of different dimensions or shapes.
+
+    Raises
+    ------
+    UnsupportedError
+    """
+    if (field.problem.dim, field.shape) != (truth.problem.dim, truth.shape):
+        one, other = (f"a field of shape {f.shape} in {f.problem.dim} dimension(s)" for f in (field, truth))
+        raise UnsupportedError(f"Only fields of the same kind can be compared; given were {one} and {other}.")
 
 
 class ExactField(Field):

@@ -16,7 +16,7 @@ from sciml.files import atomic_path
 from sciml.problem import Box, MeshData
 from sciml.problem.mesh.cells import ReferenceCell, lattice
 from sciml.solution.fe_field import FEField
-from sciml.solution.field import ExactField, Field, Rule
+from sciml.solution.field import ExactField, Field, Rule, refuse_mismatch
 
 if TYPE_CHECKING:
     from sciml.solution.solution import Solution
@@ -57,7 +57,15 @@ def plot_fields(fields: list[tuple[str, Field]], truth: Field | None, *, title: 
     -------
     Figure
         In one dimension lines; in two maps; in three and more, maps of the middle plane of the last coordinates.
+
+    Raises
+    ------
+    UnsupportedError
+        A field and the truth have different dimensions or shapes.
     """
+    if truth is not None:
+        for _, field in fields:
+            refuse_mismatch(field, truth)
     return _lines(fields, truth, title) if fields[0][1].problem.dim == 1 else _maps(fields, truth, title)
 
 

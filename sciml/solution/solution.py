@@ -12,7 +12,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from sciml.errors import OutputError
+from sciml.errors import OptionError, OutputError
 from sciml.files import hdf5_file, write_json
 from sciml.problem import Problem
 from sciml.solution.export import write_vtu, write_xdmf
@@ -232,9 +232,18 @@ class Solution:
         Returns
         -------
         matplotlib.figure.Figure
+
+        Raises
+        ------
+        OptionError
+            A truth stands in the place of the path.
         """
         from sciml.solution.plot import plot_solution
 
+        if isinstance(path, (Solution, Field)):
+            raise OptionError(
+                "The first argument of `plot` is a path; hand a truth in by name, as in plot(truth=other)."
+            )
         return plot_solution(self, path, truth.field if isinstance(truth, Solution) else truth)
 
 

@@ -8,6 +8,7 @@ from matplotlib.image import imread
 from ufl import as_vector, exp, inner, sin
 
 from sciml import Box, Dirichlet, MeshDomain, compare, solve, vector
+from sciml.errors import OptionError, UnsupportedError
 from sciml.problem import MeshData
 from sciml.solution import ExactField
 from sciml.solution.plot import _plane, plot_fields
@@ -71,6 +72,13 @@ def test_a_truth_can_be_handed_in(poisson, tmp_path):
     assert "u, reference" in titles
 
 
+def test_a_truth_in_the_place_of_the_path_is_refused(poisson):
+    solution = solve(poisson(), cells=2, measure_error=False)
+    for truth in (solution, solution.field):
+        with pytest.raises(OptionError, match=r"a path; .* plot\(truth=other\)"):
+            solution.plot(truth)
+
+
 def test_the_error_of_a_vector_in_one_dimension(poisson):
     """(1, 0) and (0, 1) have the same length and still differ by √2."""
     problem = poisson(1, fields={"d": vector(2)}, exact=lambda x: as_vector([x[0], 1 - x[0]]))
@@ -78,6 +86,14 @@ def test_the_error_of_a_vector_in_one_dimension(poisson):
     figure = plot_fields([("swapped", ExactField(swapped))], ExactField(problem))
     error = np.asarray(figure.axes[1].get_lines()[0].get_ydata())
     assert error.max() == pytest.approx(np.sqrt(2), rel=1e-6)
+
+
+def test_a_truth_of_another_kind_is_refused(poisson):
+    plane, line = (solve(poisson(dim), cells=2, measure_error=False) for dim in (2, 1))
+    message = r"Only fields of the same kind .* shape \(\) in 2 dimension\(s\) and .* \(\) in 1 dimension\(s\)"
+    for compared in (plane.error, lambda truth: plane.plot(truth=truth)):
+        with pytest.raises(UnsupportedError, match=message):
+            compared(line)
 
 
 def test_the_users_figures_and_backend_are_left_alone(poisson, tmp_path):
