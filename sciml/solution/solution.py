@@ -216,7 +216,10 @@ class Solution:
         return write_vtu(self.field, path)
 
     def write_xdmf(self, path: str | Path) -> Path:
-        """Write the field for ParaView as XDMF with HDF5 arrays beside it."""
+        """Write the field for ParaView (and pyvista) as XDMF with HDF5 arrays beside it.
+
+        It is a time series of one step, which ``meshio.xdmf.TimeSeriesReader`` reads and ``meshio.read`` does not.
+        """
         return write_xdmf(self.field, path)
 
     def plot(self, path: str | Path | None = None, truth: Solution | Field | None = None) -> Any:
