@@ -213,7 +213,7 @@ class Discretisation:
             return function
 
         def at(x: np.ndarray) -> np.ndarray:
-            points = np.ascontiguousarray(x[: problem.dim].T)
+            points = problem.domain.snapped(np.ascontiguousarray(x[: problem.dim].T))
             return provider.evaluate(points, (), problem.domain, values).reshape(len(points), -1).T
 
         function.interpolate(at)
@@ -230,7 +230,7 @@ class Discretisation:
         Where two conditions meet in a point, the one declared last holds.
         """
         size = self.problem.n_components
-        points = self.space.tabulate_dof_coordinates()[:, : self.problem.dim]
+        points = self.problem.domain.snapped(self.space.tabulate_dof_coordinates()[:, : self.problem.dim])
         values = np.full((len(points), size), np.nan)
         for condition in self.problem.dirichlet:
             nodes = fem.locate_dofs_topological(

@@ -38,7 +38,7 @@ class FEMesh:
 
     def __init__(self, data: MeshData, domain: Domain | None = None, comm: MPI.Intracomm = MPI.COMM_WORLD) -> None:
         self.data = data
-        self.domain = MeshDomain(data)
+        self.domain = MeshDomain.of_checked(data)
         self._aliases = domain
         self.element = coordinate_element(data)
         self.mesh = _create(data, self.element, comm)

@@ -14,7 +14,7 @@ from sciml.forms.balance import balance
 from sciml.forms.contradictions import contradictions
 from sciml.forms.discontinuities import broken_flux
 from sciml.forms.linearised import random_states
-from sciml.forms.lowering import depends_on, nodes
+from sciml.forms.lowering import depends_on, lower, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
 from sciml.problem import Condition, Dirichlet, Neumann, PointValue, Problem, Robin
 
@@ -53,6 +53,7 @@ def check_problem(problem: Problem) -> Analysis:
     """
     problem.declaration  # noqa: B018  evaluates and checks shapes
     problem.boundary_pieces  # noqa: B018
+    _check_law_contains_unknown(problem)
     analysis = analyse(problem)
     _check_data(problem)
     _check_law_is_finite(problem, analysis)
@@ -90,6 +91,19 @@ def _finite(condition: Condition, what: str, values: np.ndarray, points: np.ndar
 
 def _depends_on_u(problem: Problem, value: object) -> bool:
     return value is not None and depends_on(ufl.as_ufl(value), problem.declaration.u)
+
+
+def _check_law_contains_unknown(problem: Problem) -> None:
+    declared = problem.declaration
+    if declared.weak is not None:
+        parts = [integral.integrand() for integral in declared.weak.integrals()]
+    else:
+        parts = [balance(problem).flux, balance(problem).reaction]
+    if not any(depends_on(lower(part), declared.u) for part in parts):
+        raise DeclarationError(
+            f"The law of {problem!r} does not contain the unknown {problem.field_name!r}, so there is nothing to solve "
+            f"for; check what flux and reaction (or energy, or weak) return."
+        )
 
 
 def _check_law_is_finite(problem: Problem, analysis: Analysis) -> None:
@@ -177,5 +191,5 @@ def _warn_of_contradictions(problem: Problem) -> None:
 
 
 def depends_on_place(value: object) -> bool:
-    """Whether an expression contains the coordinate or a field."""
-    return any(isinstance(n, (ufl.SpatialCoordinate, ufl.Coefficient)) for n in nodes(ufl.as_ufl(value)))
+    """Whether an expression contains the coordinate, the normal or a field."""
+    return any(isinstance(n, (ufl.classes.GeometricQuantity, ufl.Coefficient)) for n in nodes(ufl.as_ufl(value)))

@@ -130,7 +130,10 @@ class Robin(Condition):
 
 @dataclass(frozen=True, eq=False)
 class Mean:
-    """mean(u) = value over the domain; what makes a pure Neumann problem solvable.
+    """mean(u) = value over the domain; what makes a pure Neumann problem of a scalar unknown solvable.
+
+    Of a vector, conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such
+    a problem needs Dirichlet or Robin conditions that hold it.
 
     Examples
     --------

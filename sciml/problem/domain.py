@@ -74,6 +74,10 @@ class Domain(ABC):
     def _elements_named(self, name: str) -> np.ndarray | None:
         """Boundary elements of one name, or None for an unknown one."""
 
+    def _all_elements(self) -> np.ndarray:
+        """All boundary elements."""
+        return np.arange(self.n_boundary_elements)
+
     @abstractmethod
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """Draw `n` points uniformly: ``(n, dim)``."""
@@ -85,6 +89,13 @@ class Domain(ABC):
     @abstractmethod
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Which points lie inside or on the boundary: ``(n,)`` booleans."""
+
+    def snapped(self, points: np.ndarray) -> np.ndarray:
+        """The points, those that rounding alone has put outside of the domain moved onto its boundary.
+
+        Data such as √x₀ have no value there. Only a box knows its boundary to the last digit.
+        """
+        return points
 
     def locate(self, points: np.ndarray) -> np.ndarray:
         """The cell of each point; only domains made of cells have them."""
@@ -127,9 +138,7 @@ class Domain(ABC):
         names = (on,) if isinstance(on, str) else tuple(on)
         found = []
         for name in names:
-            elements = self._elements_named(name)
-            if elements is None and name == BOUNDARY:
-                elements = np.arange(self.n_boundary_elements)
+            elements = self._all_elements() if name == BOUNDARY else self._elements_named(name)
             if elements is None:
                 known = ", ".join([BOUNDARY, *self.boundary_names, *self.boundary_aliases])
                 raise ConditionError(f"There is no boundary named {name!r}; this domain has: {known}.")
@@ -255,6 +264,9 @@ class Box(Domain):
     def contains(self, points: np.ndarray) -> np.ndarray:
         slack = 1e-10 * self.extent
         return np.all((points >= self.lower - slack) & (points <= self.upper + slack), axis=1)
+
+    def snapped(self, points: np.ndarray) -> np.ndarray:
+        return np.where(self.contains(points)[:, None], np.clip(points, self.lower, self.upper), points)
 
     def quadrature(self, n_target: int) -> tuple[np.ndarray, np.ndarray]:
         nodes = [_composite_gauss(a, b, n_target ** (1 / self.dim)) for a, b in zip(self.lower, self.upper)]

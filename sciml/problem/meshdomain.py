@@ -13,7 +13,7 @@ import numpy as np
 
 from sciml.errors import ConditionError, DomainError, MeshError
 from sciml.problem.domain import BOUNDARY, Domain, sobol
-from sciml.problem.mesh import MeshData, read_mesh, write_mesh
+from sciml.problem.mesh import MeshData, check_mesh, read_mesh, write_mesh
 
 __all__ = ["DolfinxMesh", "MeshDomain", "MeshFile"]
 
@@ -25,10 +25,22 @@ class MeshDomain(Domain):
     ----------
     mesh : MeshData
         Points, cells and named groups.
+
+    Raises
+    ------
+    MeshError
+        The mesh has no cells, or cells, coordinates or groups that cannot be used; raised when it is first needed.
     """
 
     def __init__(self, mesh: MeshData) -> None:
         self._given_mesh: MeshData | None = mesh
+
+    @staticmethod
+    def of_checked(mesh: MeshData) -> MeshDomain:
+        """The domain of a mesh that needs no check any more, such as a refined one."""
+        domain = MeshDomain(mesh)
+        domain.data = mesh
+        return domain
 
     @cached_property
     def data(self) -> MeshData:
@@ -37,6 +49,7 @@ class MeshDomain(Domain):
 
     def _load(self) -> MeshData:
         assert self._given_mesh is not None
+        check_mesh(self._given_mesh)
         return self._given_mesh
 
     def __repr__(self) -> str:
@@ -64,7 +77,8 @@ class MeshDomain(Domain):
 
     @cached_property
     def boundary_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(sorted(name for name in self.data.facet_groups if len(self.data.boundary_facets_of(name))))
+        names = set(self.data.facet_groups) - {BOUNDARY}
+        return tuple(sorted(name for name in names if len(self.data.boundary_facets_of(name))))
 
     @property
     def region_groups(self) -> dict[str, np.ndarray]:
@@ -86,6 +100,17 @@ class MeshDomain(Domain):
                 f"{name!r} names {what}; a condition needs facets of the boundary with all their corners: {known}."
             )
         return elements
+
+    def _all_elements(self) -> np.ndarray:
+        every = super()._all_elements()
+        if BOUNDARY in self.data.facet_groups:
+            own = len(self.data.boundary_facets_of(BOUNDARY))
+            if own < len(every):
+                raise ConditionError(
+                    f"The mesh has a group named {BOUNDARY!r} with {own} of the {len(every)} boundary facets, but "
+                    f"{BOUNDARY!r} stands for all of them; give the group another name."
+                )
+        return every
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         return self.data.sample(n, generator)

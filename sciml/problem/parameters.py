@@ -80,15 +80,15 @@ class Parameter:
     def check(self, value: Any) -> Value:
         """Return `value` in the parameter's type, or raise :class:`~sciml.errors.ParameterError`."""
         if self.choices is not None:
-            equal = [choice for choice in self.choices if np.ndim(value) == 0 and choice == value]
+            equal = [choice for choice in self.choices if _is_choice(value, choice)]
             if not equal:
                 raise self._error(value)
             return equal[0]
         try:
-            array = np.asarray(value, dtype=float)
+            array, truth = np.asarray(value, dtype=float), np.asarray(value).dtype == bool
         except (TypeError, ValueError):
             raise self._error(value) from None
-        if array.shape != (() if self.length is None else (self.length,)):
+        if truth or array.shape != (() if self.length is None else (self.length,)):
             raise self._error(value)
         if not np.all(np.isfinite(array)) or not np.all(self._inside(array)):
             raise self._error(value)
@@ -123,7 +123,14 @@ class Parameter:
     def _error(self, value: Any) -> ParameterError:
         name = f"Parameter {self.name!r}" if self.name else "A parameter's default"
         unit = f" (in {self.unit})" if self.unit else ""
-        return ParameterError(f"{name} was given {value!r}; allowed is {self.range_text}{unit}, finite.")
+        finite = ", finite" if self.choices is None else ""
+        return ParameterError(f"{name} was given {value!r}; allowed is {self.range_text}{unit}{finite}.")
+
+
+def _is_choice(value: Any, choice: Any) -> bool:
+    """Whether a value is this choice; True is not 1 here."""
+    truths = [isinstance(item, (bool, np.bool_)) for item in (value, choice)]
+    return np.ndim(value) == 0 and truths[0] == truths[1] and bool(choice == value)
 
 
 def parameter(

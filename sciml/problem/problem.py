@@ -22,7 +22,7 @@ from sciml.problem.measures import NamedMeasure
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
 from sciml.problem.quantities import Quantity, as_quantity, check_parts
 from sciml.problem.random_fields import RandomField, Realisation
-from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol
+from sciml.problem.symbols import FieldKind, abstract_mesh, has_normal, scalar, symbol
 
 __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 
@@ -179,9 +179,12 @@ class Problem:
         return f"<{self.name or type(self).__name__}{' ' if values else ''}{values}>"
 
     def __getattr__(self, key: str) -> Any:
-        # Only reached for names that are no attribute: parameters and coefficients given in the call.
+        # Reached for names that are no attribute: parameters and coefficients given in the call.
         if key.startswith("_"):
             raise AttributeError(key)
+        if hasattr(type(self), key):
+            # Also reached if a property fails in this way: computed again, it says why.
+            return object.__getattribute__(self, key)
         if key in self._declared:
             return self._parameter_symbol(key)
         if key in self._coefficients:
@@ -335,7 +338,7 @@ class Problem:
             # Bound to this problem: a copy would else ask the one it was made from.
             attribute = inspect.getattr_static(type(self), "domain")
             declared = attribute.__get__(self) if hasattr(attribute, "__get__") else attribute
-        domain = declared() if callable(declared) else declared
+        domain = self._call("domain", declared, {})
         if not isinstance(domain, Domain):
             given = "no domain" if domain is None else repr(domain)
             raise DeclarationError(f"A problem needs a domain (Box, MeshFile, DolfinxMesh); given was {given}.")
@@ -390,10 +393,10 @@ class Problem:
         except ScimlError:
             raise
         except Exception as error:
-            hint = ""
-            if "subdomain_id" in str(error):
+            reason, hint = f"{type(error).__name__}: {error}", ""
+            if "subdomain_id" in reason:
                 hint = "; named parts need `dx` and `ds` of sciml, imported after those of ufl"
-            raise DeclarationError(f"`{what}` of {self!r} failed: {type(error).__name__}: {error}{hint}.") from error
+            raise DeclarationError(f"`{what}` of {self!r} failed: {reason.rstrip('.')}{hint}.") from error
 
     def _expression(self, what: str, available: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
         declared = getattr(self, what)
@@ -401,10 +404,15 @@ class Problem:
             return None
         value = self._call(what, declared, available)
         try:
-            return as_expression(value, shape, f"`{what}`")
+            expression = as_expression(value, shape, f"`{what}`")
         except ConditionError as error:
             context = f"for the unknown {self.field_name!r} of shape {self.shape} in {self.dim} dimensions"
             raise DeclarationError(f"{str(error).rstrip('.')}, {context}.") from None
+        if has_normal(expression):
+            raise DeclarationError(
+                f"`{what}` contains the normal, which exists on the boundary only; use it in conditions."
+            )
+        return expression
 
     def _weak(self, available: Mapping[str, Any]) -> Any:
         if self.weak is None:
@@ -424,6 +432,11 @@ class Problem:
         means = [c for c in declared if isinstance(c, Mean)]
         if len(means) > 1:
             raise ConditionError("Two mean values are given; one fixes the solution.")
+        if means and self.shape != ():
+            raise ConditionError(
+                f"Mean fixes the constant of a scalar unknown; {self.field_name!r} has {self.n_components} components: "
+                f"add Dirichlet or Robin conditions that hold it."
+            )
         resolved = tuple(
             c.resolved(self.shape, lambda value: self._call("conditions", value, available))
             for c in declared
@@ -505,7 +518,7 @@ def _arguments(function: Callable, available: Mapping[str, Any]) -> dict[str, An
     if len(names) != len(parameters) or len(names) > len(available):
         raise DeclarationError(
             f"{getattr(function, '__name__', function)!r} takes {len(parameters)} arguments; available are "
-            f"{', '.join(available)}."
+            f"{', '.join(available) or 'none'}."
         )
     if set(names) <= set(available):
         return {name: available[name] for name in names}

@@ -11,6 +11,7 @@ import ufl
 from sciml.errors import DeclarationError
 from sciml.problem.domain import Domain
 from sciml.problem.measures import part_name
+from sciml.problem.symbols import has_normal
 
 __all__ = ["PointValue", "Quantity", "as_quantity"]
 
@@ -60,20 +61,28 @@ def _as_point_value(name: str, value: PointValue, domain: Domain) -> PointValue:
         raise DeclarationError(
             f"Quantity {name!r} needs a scalar expression and a point with {domain.dim} coordinates."
         )
+    if has_normal(expression):
+        raise DeclarationError(f"Quantity {name!r} contains the normal, which a point does not have; use it in ds.")
     return PointValue(expression, at)
 
 
 def check_parts(what: str, form: ufl.Form, domain: Domain) -> None:
-    """Refuse integrals over parts that the domain lacks.
+    """Refuse integrals over parts that the domain lacks, and the normal inside of the domain.
 
     Raises
     ------
     ConditionError, DeclarationError
-        A boundary or region that does not exist, or a number in place of a name.
+        A boundary or region that does not exist, a number in place of a name, or the normal in an integral
+        over the domain.
     """
     for integral in form.integrals():
         if integral.integral_type() not in ("cell", "exterior_facet"):
             raise DeclarationError(f"In {what} there is an integral over interior facets; use dx or ds.")
+        if integral.integral_type() == "cell" and has_normal(integral.integrand()):
+            raise DeclarationError(
+                f"In {what} the normal stands in an integral over the domain (dx); it exists on the boundary only: "
+                f"use ds."
+            )
         numbers: Any = integral.subdomain_id()
         for number in numbers if isinstance(numbers, tuple) else (numbers,):
             if number in ("everywhere", "otherwise"):

@@ -10,11 +10,12 @@ from functools import cache
 from typing import Any
 
 import ufl
+from ufl.corealg.traversal import unique_pre_traversal
 from ufl.finiteelement import AbstractFiniteElement
 from ufl.pullback import identity_pullback
 from ufl.sobolevspace import H1
 
-__all__ = ["FieldKind", "SmoothElement", "abstract_mesh", "scalar", "symbol", "vector"]
+__all__ = ["FieldKind", "SmoothElement", "abstract_mesh", "has_normal", "scalar", "symbol", "vector"]
 
 _SIMPLICES = {1: ufl.interval, 2: ufl.triangle, 3: ufl.tetrahedron}
 
@@ -90,6 +91,11 @@ def symbol(dim: int, shape: tuple[int, ...] = ()) -> Any:
     """A fresh smooth field of value shape `shape` on the abstract mesh of dimension `dim`."""
     mesh = abstract_mesh(dim)
     return ufl.Coefficient(ufl.FunctionSpace(mesh, SmoothElement(mesh.ufl_cell(), shape)))
+
+
+def has_normal(expression: Any) -> bool:
+    """Whether the outward normal occurs in an expression; it exists on the boundary only."""
+    return any(isinstance(node, ufl.FacetNormal) for node in unique_pre_traversal(expression))
 
 
 class FieldKind:

@@ -121,7 +121,9 @@ def write_vtu(field: Field, path: str | Path) -> Path:
 def write_xdmf(field: Field, path: str | Path) -> Path:
     """Write a field as XDMF, with the arrays in ``<name>_arrays.h5`` beside it.
 
-    The grid carries a time of 0, without which some readers fail.
+    The grid is a series of one step at time 0, which ParaView, pyvista and ``meshio.xdmf.TimeSeriesReader`` open;
+    pyvista fails on a grid without a time. Plain ``meshio.read`` knows no series and ends the interpreter on one: give
+    it the VTU file.
     """
     path = Path(path)
     mesh = export_mesh(field)

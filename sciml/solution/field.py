@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sciml.problem import MeshData
 
-__all__ = ["ExactField", "Field", "NetworkField", "Rule"]
+__all__ = ["ExactField", "Field", "NetworkField", "Rule", "refuse_mismatch"]
 
 _CHUNK = 20_000
 
@@ -104,6 +104,18 @@ class Field(ABC):
         raise OutputError(f"Fields of kind {cls.kind!r} cannot be read back.")
 
 
+def refuse_mismatch(field: Field, truth: Field) -> None:
+    """Refuse to compare fields of different dimensions or shapes.
+
+    Raises
+    ------
+    UnsupportedError
+    """
+    if (field.problem.dim, field.shape) != (truth.problem.dim, truth.shape):
+        one, other = (f"a field of shape {f.shape} in {f.problem.dim} dimension(s)" for f in (field, truth))
+        raise UnsupportedError(f"Only fields of the same kind can be compared; given were {one} and {other}.")
+
+
 class ExactField(Field):
     """The exact solution that a problem declares."""
 
@@ -125,6 +137,7 @@ class ExactField(Field):
         return self._columns(points, keys).reshape(len(points), *self.shape, dim)
 
     def _columns(self, points: np.ndarray, keys: list[Derivative]) -> np.ndarray:
+        points = self.problem.domain.snapped(points)
         operators = exact_jet(self.problem, keys)
         return np.stack([operators[key].at(points) for key in keys], axis=1)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from sciml.errors import UnsupportedError
 from sciml.problem import Box
-from sciml.solution.field import Field, Rule
+from sciml.solution.field import Field, Rule, refuse_mismatch
 from sciml.solution.importance import fit_mixture, importance_rule
 
 __all__ = ["Errors", "measure_errors"]
@@ -61,7 +61,13 @@ def measure_errors(field: Field, truth: Field, *, n_target: int = 65_536, seed: 
         About how many points.
     seed : int
         Of the point sets in many dimensions.
+
+    Raises
+    ------
+    UnsupportedError
+        The fields have different dimensions or shapes, or do not share a domain.
     """
+    refuse_mismatch(field, truth)
     if field.problem.dim > 3:
         return _by_importance(field, truth, n_target, seed)
     rule = (truth if truth.mesh is not None or field.mesh is None else field).rule(n_target)

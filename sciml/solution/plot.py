@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from matplotlib.tri import Triangulation
 
 from sciml.files import atomic_path
 from sciml.problem import Box, MeshData
-from sciml.solution.export import export_mesh
-from sciml.solution.field import ExactField, Field
+from sciml.problem.mesh.cells import ReferenceCell, lattice
+from sciml.solution.fe_field import FEField
+from sciml.solution.field import ExactField, Field, Rule, refuse_mismatch
 
 if TYPE_CHECKING:
     from sciml.solution.solution import Solution
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_fields", "plot_solution"]
 
 _SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
+_POINTS = 20_000
 
 
 def plot_solution(solution: Solution, path: str | Path | None, truth: Field | None) -> Figure:
@@ -54,7 +57,15 @@ def plot_fields(fields: list[tuple[str, Field]], truth: Field | None, *, title: 
     -------
     Figure
         In one dimension lines; in two maps; in three and more, maps of the middle plane of the last coordinates.
+
+    Raises
+    ------
+    UnsupportedError
+        A field and the truth have different dimensions or shapes.
     """
+    if truth is not None:
+        for _, field in fields:
+            refuse_mismatch(field, truth)
     return _lines(fields, truth, title) if fields[0][1].problem.dim == 1 else _maps(fields, truth, title)
 
 
@@ -103,25 +114,33 @@ def _magnitude(values: np.ndarray) -> np.ndarray:
 
 def _maps(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> Figure:
     problem = fields[0][1].problem
-    triangulation, points = _plane(fields[0][1])
-    reference = None if truth is None else truth.evaluate(points)
+    plane = _plane(fields[0][1])
+    reference = None if truth is None else plane.values(truth)
     columns = 1 if reference is None else 3
-    extent = np.ptp(points[:, :2], axis=0)
+    extent = np.ptp(plane.points[:, :2], axis=0)
     height = float(np.clip(4.2 * extent[1] / extent[0], 2.0, 6.0))
     figure, axes = _figure(len(fields), columns, 4.8, height)
     name = problem.field_name if problem.shape == () else f"|{problem.field_name}|"
     for row, (label, field) in enumerate(fields):
-        values = field.evaluate(points)
+        values = plane.values(field)
         shown = [_magnitude(values)] + ([] if reference is None else [_magnitude(reference)])
         limits = float(min(map(np.nanmin, shown))), float(max(map(np.nanmax, shown)))
-        _draw(figure, axes[row, 0], triangulation, shown[0], f"{name}, {label}", limits, _SEQUENTIAL)
+        _draw(figure, axes[row, 0], plane.triangulation, shown[0], f"{name}, {label}", limits, _SEQUENTIAL)
         if reference is not None:
-            _draw(figure, axes[row, 1], triangulation, shown[1], f"{name}, {_truth_label(truth)}", limits, _SEQUENTIAL)
+            _draw(
+                figure,
+                axes[row, 1],
+                plane.triangulation,
+                shown[1],
+                f"{name}, {_truth_label(truth)}",
+                limits,
+                _SEQUENTIAL,
+            )
             error = values - reference if problem.shape == () else _magnitude(values - reference)
             size = _size(error)
             bounds = (-size, size) if problem.shape == () else (0.0, size)
             colours = _DIVERGING if problem.shape == () else _SEQUENTIAL
-            _draw(figure, axes[row, 2], triangulation, error, "error", bounds, colours)
+            _draw(figure, axes[row, 2], plane.triangulation, error, "error", bounds, colours)
     where = "" if problem.dim == 2 else f" (plane through the middle of x₂{' …' if problem.dim > 3 else ''})"
     figure.suptitle(title + where)
     return figure
@@ -134,32 +153,70 @@ def _size(error: np.ndarray) -> float:
     return (2 * most if largest > 5 * most > 0 else largest) or 1e-16
 
 
-def _plane(field: Field) -> tuple[Triangulation, np.ndarray]:
-    """A triangulation of the domain (of a plane through its middle above 2-D), and its points in the domain."""
+@dataclass(frozen=True)
+class _Plane:
+    """Where a map is drawn: points of the domain, the triangles between them, and the cells they were taken from."""
+
+    points: np.ndarray
+    triangles: np.ndarray
+    mesh: MeshData | None = None
+    cells: np.ndarray | None = None
+
+    @property
+    def triangulation(self) -> Triangulation:
+        return Triangulation(self.points[:, 0], self.points[:, 1], self.triangles)
+
+    def values(self, field: Field) -> np.ndarray:
+        """Values at the points, taken from within the cells where the field lives on the same ones."""
+        own = self.cells if self.mesh is not None and field.mesh is self.mesh else None
+        return field.evaluate(self.points) if own is None else field.at(Rule(self.points, np.ones(len(own)), own))
+
+
+def _plane(field: Field) -> _Plane:
+    """The domain itself, or a plane through its middle above 2-D."""
     domain = field.problem.domain
     if domain.dim == 2:
-        mesh = export_mesh(field)
-        return Triangulation(mesh.points[:, 0], mesh.points[:, 1], _triangles(mesh)), mesh.points
+        return _divided(*_cells(field))
     flat = Box(domain.lower[:2], domain.upper[:2]).mesh(96)
     middle = np.tile((domain.lower + domain.upper) / 2, (len(flat.points), 1))
     middle[:, :2] = flat.points
     triangles = flat.cells
     if not isinstance(domain, Box):
         triangles = triangles[domain.contains(middle)[triangles].all(axis=1)]
-    return Triangulation(middle[:, 0], middle[:, 1], triangles), middle
+    return _Plane(middle, triangles)
 
 
-_SPLIT = {
-    ("triangle", 1): [[0, 1, 2]],
-    ("triangle", 2): [[0, 3, 5], [3, 1, 4], [5, 4, 2], [3, 4, 5]],
-    ("quadrilateral", 1): [[0, 1, 2], [0, 2, 3]],
-    ("quadrilateral", 2): [[a, b, 8] for a, b in ((0, 4), (4, 1), (1, 5), (5, 2), (2, 6), (6, 3), (3, 7), (7, 0))],
-}
+def _cells(field: Field) -> tuple[MeshData, int]:
+    """The cells that a plane field is drawn on, and its degree on them."""
+    if isinstance(field, FEField):
+        return field.mesh, field.degree
+    return field.problem.domain.mesh(), 1
 
 
-def _triangles(mesh: MeshData) -> np.ndarray:
-    """Straight triangles through the nodes of the cells."""
-    return mesh.cells[:, np.array(_SPLIT[mesh.cell_type, mesh.degree])].reshape(-1, 3)
+def _divided(mesh: MeshData, degree: int) -> _Plane:
+    """Every cell divided regularly, finely enough for a picture.
+
+    At its nodes a finite element field is often much better than between them, so points beyond the nodes are
+    needed to show what the error is.
+    """
+    half = 0.5 if mesh.cell.is_simplex else 1.0
+    divisions = max(degree + 1, int(np.ceil(np.sqrt(_POINTS / (half * len(mesh.cells))))))
+    reference, triangles = _split(mesh.cell, divisions)
+    points = np.einsum("qk,cki->cqi", mesh.basis.values(reference), mesh.points[mesh.cells]).reshape(-1, 2)
+    cells = np.repeat(np.arange(len(mesh.cells)), len(reference))
+    first = len(reference) * np.arange(len(mesh.cells))
+    return _Plane(points, (first[:, None, None] + triangles).reshape(-1, 3), mesh, cells)
+
+
+def _split(cell: ReferenceCell, divisions: int) -> tuple[np.ndarray, np.ndarray]:
+    """A lattice on a plane reference cell, and the triangles between its points."""
+    points = lattice(cell, divisions)
+    steps = np.rint(points * divisions).astype(int)
+    number = np.full((divisions + 2, divisions + 2), -1)
+    number[tuple(steps.T)] = np.arange(len(points))
+    here, right, above, across = number[:-1, :-1], number[1:, :-1], number[:-1, 1:], number[1:, 1:]
+    triangles = np.stack([[here, right, above], [right, across, above]]).transpose(0, 2, 3, 1).reshape(-1, 3)
+    return points, triangles[(triangles >= 0).all(axis=1)]
 
 
 def _draw(

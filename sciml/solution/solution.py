@@ -12,7 +12,7 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from sciml.errors import OutputError
+from sciml.errors import OptionError, OutputError
 from sciml.files import hdf5_file, write_json
 from sciml.problem import Problem
 from sciml.solution.export import write_vtu, write_xdmf
@@ -175,6 +175,8 @@ class Solution:
         return {
             "problem": self.problem.name or self.problem.source or "in memory",
             "source": self.problem.source,
+            "dimension": self.problem.dim,
+            "shape": list(self.problem.shape),
             "parameters": self.problem.parameters.plain(),
             "member": None if self.problem.member is None else list(self.problem.member),
             "solver": self.solver,
@@ -215,7 +217,10 @@ class Solution:
         return write_vtu(self.field, path)
 
     def write_xdmf(self, path: str | Path) -> Path:
-        """Write the field for ParaView as XDMF with HDF5 arrays beside it."""
+        """Write the field for ParaView (and pyvista) as XDMF with HDF5 arrays beside it.
+
+        It is a time series of one step, which ``meshio.xdmf.TimeSeriesReader`` reads and ``meshio.read`` does not.
+        """
         return write_xdmf(self.field, path)
 
     def plot(self, path: str | Path | None = None, truth: Solution | Field | None = None) -> Any:
@@ -231,9 +236,18 @@ class Solution:
         Returns
         -------
         matplotlib.figure.Figure
+
+        Raises
+        ------
+        OptionError
+            A truth stands in the place of the path.
         """
         from sciml.solution.plot import plot_solution
 
+        if isinstance(path, (Solution, Field)):
+            raise OptionError(
+                "The first argument of `plot` is a path; hand a truth in by name, as in plot(truth=other)."
+            )
         return plot_solution(self, path, truth.field if isinstance(truth, Solution) else truth)
 
 
@@ -266,7 +280,8 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
     Raises
     ------
     OutputError
-        The file is missing, damaged or of another format.
+        The file is missing, damaged, of another format, or holds the solution of a problem with another dimension,
+        shape or other parameter values.
     """
     from sciml.registry import load_problem
 
@@ -279,6 +294,7 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
                 if record["source"] is None:
                     raise OutputError(f"{path} holds the solution of a problem made in memory; pass it as `problem=`.")
                 problem = load_problem(record["source"], member=record.get("member"), **record["parameters"])
+            _refuse_another(path, record, problem)
             group = file["field"]
             kind = _FIELDS[str(group.attrs["kind"])]
             extra = {"module": module} if kind is NetworkField else {}
@@ -297,6 +313,22 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
         error_estimate=None if estimate is None else ErrorEstimate(**estimate),
         **{key: record[key] for key in _COPIED},
     )
+
+
+def _refuse_another(path: str | Path, record: Mapping[str, Any], problem: Problem) -> None:
+    """Refuse a problem that the stored solution cannot be one of."""
+    given = {
+        "dimension": problem.dim,
+        "shape": list(problem.shape),
+        "parameters": plain(problem.parameters.plain()),
+    }
+    for what, value in given.items():
+        # Older files tell less.
+        if what in record and record[what] != value:
+            raise OutputError(
+                f"{path} holds the solution of a problem with {what} {record[what]}, the problem given has {value}; "
+                f"pass the one that was solved as `problem=`."
+            )
 
 
 _COPIED = (

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from ufl import Identity, as_vector, conditional, dot, grad, gt, inner, lt, sqrt, sym, tr
 
-from sciml import Dirichlet, Mean, MeshDomain, Neumann, Robin, coefficient, ds, dx, parameter, solve, vector
+from sciml import Box, Dirichlet, Mean, MeshDomain, Neumann, Robin, coefficient, ds, dx, parameter, solve, vector
 from sciml.errors import ConditionError
 from sciml.forms import ContradictionWarning
 from sciml.problem import MeshData
 from sciml.problem.mesh import curve_mesh
+from sciml.solution import ExactField
 
 TOLERANCE = 1e-10
 
@@ -183,6 +184,31 @@ def test_boundary_values_that_are_not_finite_at_a_node_are_refused(poisson):
     problem = poisson(load=0.0, conditions=lambda x: [Dirichlet(sqrt(x[0] - 1e-3), on="bottom")])
     with pytest.raises(ConditionError, match="Dirichlet on bottom: the value is not finite at"):
         solve(problem, cells=4, measure_error=False)
+
+
+@pytest.mark.parametrize("cell_type", ["simplex", "tensor"])
+def test_data_that_end_at_the_boundary(poisson, cell_type):
+    """√x₀ has no value where rounding puts a node a little outside of the box."""
+    domain = Box((0.1, 0.2), (0.7, 0.9))
+    root = lambda x: sqrt(x[0] - 0.1) * sqrt(0.9 - x[1])  # noqa: E731
+    problem = poisson(
+        domain=domain,
+        coefficients={"c": coefficient(lambda x: np.sqrt(x[:, 0] - 0.1), gradient=lambda x: np.zeros_like(x))},
+        load=lambda p: p.c,
+        conditions=lambda x: [Dirichlet(root(x), on="boundary")],
+    )
+    for degree in (1, 2, 3):
+        solution = solve(problem, degree=degree, cells=7, cell_type=cell_type, measure_error=False)
+        assert solution.evaluate([[0.7, 0.2]])[0] == pytest.approx(np.sqrt(0.6 * 0.7), abs=1e-12)
+
+
+def test_a_truth_that_ends_at_the_boundary(poisson):
+    """x₀^2.5 at nodes, in pictures and in files."""
+    problem = poisson(exact=lambda x: x[0] ** 2.5)
+    solution = solve(problem, cells=8, measure_error=False)
+    assert solution.error().relative_l2 < 1e-3
+    outside = np.array([[-1e-17, 0.5], [-0.5, 0.5]])
+    np.testing.assert_array_equal(ExactField(problem).evaluate(outside), [0, np.nan])
 
 
 def test_a_parameter_as_the_value_of_a_region(poisson, two_materials):

@@ -42,11 +42,18 @@ def test_a_mean_value_of_a_determined_problem_is_refused(poisson, conditions):
 
 @pytest.mark.parametrize(
     "conditions",
-    [[], [Neumann((0.0, 1.0), on="top")], [Dirichlet(0.0, on="left", component=0)], [Mean(0.0)]],
+    [[], [Neumann((0.0, 1.0), on="top")], [Dirichlet(0.0, on="left", component=0)]],
 )
 def test_bodies_that_float_are_refused(poisson, conditions):
     refuse(
         poisson(conditions=conditions, **BODY), "leave .*(translation|rotation).* undetermined; add Dirichlet or Robin"
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, (1.0, 2.0)])
+def test_a_mean_value_of_a_vector_is_refused(poisson, value):
+    refuse(
+        poisson(conditions=[Mean(value)], **BODY), "Mean fixes .* a scalar unknown; 'd' has 2 components: add Dirich"
     )
 
 
@@ -108,6 +115,7 @@ def test_boundary_values_are_functions_of_the_place(poisson, value, word):
 
 def test_a_mean_value_does_not_depend_on_the_place(poisson):
     refuse(poisson(load=0.0, conditions=lambda x: [Mean(x[0])]), "mean")
+    refuse(poisson(load=0.0, conditions=lambda n: [Mean(n[0])]), "mean")
 
 
 # -- corners ---------------------------------------------------------------------------------------------
@@ -187,6 +195,23 @@ def test_quantities_of_what_does_not_exist_are_refused(poisson, quantities, mess
     refuse(poisson(quantities=quantities), message)
 
 
+@pytest.mark.parametrize("part", ["flux", "reaction", "load", "energy", "exact", "weak", "integral", "point"])
+def test_the_normal_inside_of_the_domain_is_refused(poisson, part):
+    """It is an argument of conditions and quantities, and can be had from UFL anywhere."""
+    normal = ufl.FacetNormal(poisson().abstract_mesh)
+    changes = {
+        "flux": {"flux": lambda u: u * normal},
+        "reaction": {"reaction": lambda u: u * normal[0]},
+        "load": {"load": normal[0]},
+        "energy": {"energy": lambda u: u**2 * normal[0]},
+        "exact": {"exact": normal[0]},
+        "weak": {"weak": lambda u, v: inner(ufl.dot(grad(u), normal), v) * dx},
+        "integral": {"quantities": lambda u, n: {"q": ufl.dot(grad(u), n) * dx}},
+        "point": {"quantities": lambda u, n: {"q": PointValue(ufl.dot(grad(u), n), at=(0.5, 1.0))}},
+    }
+    refuse(poisson(**changes[part]), "normal")
+
+
 def test_interior_facets_are_refused(poisson):
     refuse(poisson(quantities=lambda u: {"q": u("+") * ufl.dS}), "interior")
 
@@ -207,6 +232,19 @@ def test_interior_facets_are_refused(poisson):
 )
 def test_laws_and_names(poisson, changes, message):
     refuse(poisson(**changes), message)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        {"flux": lambda u: 0 * grad(u)},
+        {"flux": lambda x: grad(x[0] ** 2)},
+        {"energy": lambda u, x: x[0] * u},
+        {"weak": lambda v, x: x[0] * v * dx},
+    ],
+)
+def test_a_law_without_the_unknown_is_refused(poisson, law):
+    refuse(poisson(**law), "law of <Problem> does not contain the unknown 'u'")
 
 
 @pytest.mark.parametrize("error", [ConditionError, DeclarationError, DomainError])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from ufl import as_vector, grad
 
-from sciml import Box, Dirichlet, Mean, Neumann, Robin, vector
+from sciml import Box, Dirichlet, Mean, MeshData, MeshDomain, Neumann, Robin, vector
 from sciml.errors import ConditionError, DeclarationError
 from sciml.forms import condition_value
+from sciml.problem import box_mesh
 
 SIDES = {"left": (0, 0), "right": (0, 1), "bottom": (1, 0), "top": (1, 1), "front": (2, 0), "back": (2, 1)}
 
@@ -47,6 +48,22 @@ def test_names_of_a_mesh(two_materials, poisson):
     assert len(domain.elements("boundary")) == domain.n_boundary_elements == 12
     with pytest.raises(ConditionError, match="no boundary named 'left'; this domain has: boundary, x0"):
         poisson(domain=domain, conditions=[Dirichlet(0.0, on="left")]).declaration  # noqa: B018
+
+
+def test_a_group_named_boundary_is_all_of_it_or_refused(poisson):
+    mesh = box_mesh((0, 0), (1, 1), 2)
+
+    def domain(rows):
+        groups = {**mesh.facet_groups, "boundary": rows}
+        return MeshDomain(MeshData(mesh.points, mesh.cells, mesh.cell_type, 1, groups))
+
+    every = domain(mesh.boundary_facets.vertices)
+    assert "boundary" not in every.boundary_names
+    assert len(every.elements("boundary")) == 8
+    side = domain(mesh.facet_groups["x0-"])
+    assert len(side.elements("x0-")) == 2
+    with pytest.raises(ConditionError, match="group named 'boundary' with 2 of the 8 boundary facets.*another name"):
+        poisson(domain=side).declaration  # noqa: B018
 
 
 @pytest.mark.parametrize(

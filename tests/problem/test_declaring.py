@@ -202,6 +202,37 @@ def test_a_domain_made_from_a_real_parameter_says_how(poisson):
         Rod()
 
 
+def test_a_domain_that_fails_is_refused_in_one_sentence():
+    class Rod(Problem):
+        def domain(self):
+            return Box(0, self.length)
+
+    with pytest.raises(DeclarationError, match="`domain` of <Rod> failed: AttributeError: .*no attribute 'length'"):
+        Rod()
+    with pytest.raises(DeclarationError, match="takes 2 arguments; available are none"):
+        Problem(domain=lambda one, two: SQUARE, flux=lambda u: grad(u))
+
+
+def test_an_error_inside_of_a_declared_part_ends_in_one_full_stop(poisson):
+    def flux(u):
+        raise ValueError("Something is wrong.")
+
+    with pytest.raises(DeclarationError, match=r"`flux` of <Problem> failed: ValueError: Something is wrong\.$"):
+        poisson(flux=flux).declaration  # noqa: B018
+
+
+def test_a_property_that_fails_says_why():
+    class Rod(Problem):
+        domain = SQUARE
+
+        @property
+        def half(self):
+            return self.domain.half
+
+    with pytest.raises(AttributeError, match="'Box' object has no attribute 'half'"):
+        Rod().half  # noqa: B018
+
+
 def test_a_misspelt_part_gets_the_nearest_name():
     with pytest.raises(UnknownNameError, match="'conditions'"):
         Problem(domain=SQUARE, flux=lambda u: grad(u), condition=[])

@@ -5,7 +5,7 @@ import pytest
 from ufl import grad
 
 from sciml import Box, Dirichlet, DolfinxMesh, Neumann, coefficient, solve
-from sciml.errors import DomainError
+from sciml.errors import DomainError, MeshError
 from sciml.fem import require
 
 
@@ -70,6 +70,11 @@ def test_names_without_tags_are_refused(tagged):
         DolfinxMesh(mesh, facet_names={"left": 1}).dim  # noqa: B018
     with pytest.raises(DomainError, match=r"asks for the tag 7; the tags are \[1, 2\]"):
         DolfinxMesh(mesh, facet_tags=facets, facet_names={"left": 7}).dim  # noqa: B018
+
+
+def test_what_is_no_mesh_is_refused(poisson):
+    with pytest.raises(MeshError, match=r"DolfinxMesh was given 'square\.msh'; it takes a dolfinx\.mesh\.Mesh"):
+        poisson(domain=DolfinxMesh("square.msh")).declaration  # noqa: B018
 
 
 def test_two_copies_of_a_mesh_measure_alike(tagged):

@@ -28,7 +28,7 @@ def test_a_range_is_short_for_a_law():
         (TruncatedNormal(2.0, 3.0), truncnorm(-2 / 3, 8 / 3, loc=2, scale=3).cdf),
         (TruncatedNormal(-5.0, 2.0), truncnorm(2.5, 7.5, loc=-5, scale=2).cdf),
     ],
-    ids=str,
+    ids=["uniform", "log-uniform", "normal", "tail of a normal"],
 )
 def test_values_follow_the_law(law, distribution):
     values = np.array(draws(parameter(2.0, between=(0.0, 10.0), draw=law)))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from sciml import MeshDomain
 from sciml.errors import DomainError, MeshError
 from sciml.problem.mesh import MeshData, box_mesh, check_mesh, curve_mesh
 
@@ -59,6 +60,20 @@ def triangles(points, cells, **groups):
 def test_bad_meshes_are_refused(mesh, message):
     with pytest.raises(MeshError, match=message):
         check_mesh(mesh)
+
+
+@pytest.mark.parametrize(
+    ("points", "cells", "message"),
+    [
+        (SQUARE, [], "no cells"),
+        (np.zeros((4, 2)), [(0, 1, 2)], "zero volume"),
+        (SQUARE, [(0, 1, 9)], "points that do not exist"),
+        (np.full((4, 2), np.nan), [(0, 1, 2)], "not finite"),
+    ],
+)
+def test_a_domain_of_arrays_is_checked(points, cells, message):
+    with pytest.raises(MeshError, match=message):
+        MeshDomain(MeshData(points, cells, "triangle")).dim  # noqa: B018
 
 
 def test_dimension():

@@ -113,6 +113,16 @@ def test_groups_are_read(read, write):
 
 
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS.keys())
+def test_groups_on_the_boundary_only(read, write):
+    """Gmsh saves what is in physical groups: without one on the surface there are no triangles."""
+    curves = {key: value for key, value in ENTITIES.items() if key[0] == 1}
+    with pytest.raises(
+        MeshError, match="no cells of dimension 2, only lines, .* give the surface a physical group too"
+    ):
+        read(write(NODES, curves))
+
+
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS.keys())
 def test_nothing_is_printed(read, write, capfd):
     read(write())
     with pytest.raises(MeshError):

@@ -76,6 +76,13 @@ def test_values_come_in_the_declared_type(declared, given, value):
         ({"default": 1, "integer": True}, 1.5, "an integer"),
         ({"default": 2, "integer": True, "between": (1, 4)}, 5, "an integer ≥ 1 and ≤ 4"),
         ({"default": "a", "choices": ("a", "b")}, "c", "one of 'a', 'b'"),
+        ({"default": 1.0}, True, "a number"),
+        ({"default": 1.0}, np.True_, "a number"),
+        ({"default": (0.0, 1.0)}, [True, False], "2 numbers"),
+        ({"default": (0.0, 1.0)}, [[1], [2, 3]], "2 numbers"),
+        ({"default": 1, "integer": True}, True, "an integer"),
+        ({"default": 1, "choices": (1, 2)}, True, "one of 1, 2"),
+        ({"default": True}, 1, "one of True, False"),
     ],
 )
 def test_an_error_names_the_parameter_the_value_and_the_range(declared, given, allowed):
@@ -135,6 +142,13 @@ def test_values_are_read_from_text(declared, text, value):
 def test_text_that_is_no_value_is_refused(declared, text):
     with pytest.raises(ParameterError, match="allowed is"):
         make(**declared).parse(text)
+
+
+@pytest.mark.parametrize(("declared", "finite"), [({"default": 1.0}, True), ({"default": 2, "choices": (1, 2)}, False)])
+def test_only_numbers_are_asked_to_be_finite(declared, finite):
+    with pytest.raises(ParameterError) as caught:
+        make(**declared).check("much")
+    assert str(caught.value).endswith(", finite." if finite else "allowed is one of 1, 2.")
 
 
 def test_an_equal_choice_becomes_the_declared_one():

@@ -170,6 +170,22 @@ def test_a_problem_made_in_memory_must_be_handed_in(poisson, tmp_path):
         load_solution(path)
 
 
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"dim": 1}, "with dimension 2, the problem given has 1"),
+        ({"fields": {"u": vector}, "load": (0.0, 0.0)}, r"with shape \[\], the problem given has \[2\]"),
+        ({"parameters": {"k": 3.0}}, r"with parameters {'k': 2\.0}, the problem given has {'k': 3\.0}"),
+        ({"parameters": {}}, r"with parameters {'k': 2\.0}, the problem given has {}"),
+    ],
+)
+def test_the_solution_of_another_problem_is_refused(poisson, tmp_path, other, message):
+    own = {"parameters": {"k": 2.0}}
+    path = solve(poisson(**own), cells=2, measure_error=False).save(tmp_path / "solution.h5")
+    with pytest.raises(OutputError, match=message):
+        load_solution(path, poisson(**(own | other)))
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no HDF5", "h5"])
 def test_files_that_are_no_solution_are_refused(poisson, tmp_path, content):
     path = tmp_path / "solution.h5"

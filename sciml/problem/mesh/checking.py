@@ -66,7 +66,7 @@ def check_points(points: np.ndarray, cells: np.ndarray) -> None:
     _refuse(
         ~np.isfinite(points).all(axis=1),
         "{n} points with coordinates that are not finite (first: point {first})",
-        "all must be finite: correct the file.",
+        "all must be finite: correct them.",
     )
     _refuse(
         ((cells < 0) | (cells >= n)).any(axis=1),

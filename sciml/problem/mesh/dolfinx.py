@@ -29,11 +29,13 @@ def mesh_data_from_dolfinx(mesh: Any, *, facets: Mapping[str, np.ndarray], cells
     Raises
     ------
     MeshError
-        The mesh is distributed, or of a kind that is not supported.
+        It is no DOLFINx mesh, is distributed, or of a kind that is not supported.
     """
     from dolfinx import cpp
-    from dolfinx.mesh import entities_to_geometry
+    from dolfinx.mesh import Mesh, entities_to_geometry
 
+    if not isinstance(mesh, Mesh):
+        raise MeshError(f"DolfinxMesh was given {mesh!r}; it takes a dolfinx.mesh.Mesh.")
     if mesh.comm.size > 1:
         raise MeshError("A DOLFINx mesh that is distributed over ranks cannot be taken over; hand in a mesh file.")
     dim = mesh.topology.dim

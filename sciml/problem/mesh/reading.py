@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["read_mesh"]
 
+_LACKING = {
+    1: ("lines", "coordinate", "surface", ""),
+    2: ("surfaces", "2 coordinates", "volume", "put the mesh flat, or "),
+}
 _CELL_TYPES = {meshio_name: key for key, meshio_name in MESHIO_NAMES.items()} | {
     name: (cell_type, 2) for name, cell_type in SERENDIPITY.items()
 }
@@ -173,9 +177,10 @@ def _flat_points(points: np.ndarray, cells: np.ndarray, dim: int) -> np.ndarray:
     extents = np.ptp(points[np.unique(cells)], axis=0)
     thickness = extents[dim:].max(initial=0.0)
     if thickness > 1e-10 * extents.max(initial=0.0):
+        kind, beyond, covered, advice = _LACKING[dim]
         raise MeshError(
-            f"The cells have dimension {dim}, but the points extend by {thickness:.3g} beyond the first "
-            f"{dim} coordinates; surfaces in space are not supported: put the mesh flat, or mesh the volume."
+            f"The file holds no cells of dimension {dim + 1}, only {kind}, whose points extend by {thickness:.3g} "
+            f"beyond the first {beyond}; {advice}give the {covered} a physical group too, or save all elements."
         )
     return points[:, :dim]
 
