@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sciml.errors import ScimlError, ScimlWarning
 from sciml.problem import (
+    Absorbing,
     Box,
     Choice,
     Dirichlet,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Absorbing",
     "Box",
     "Choice",
     "Comparison",

@@ -12,12 +12,14 @@ from sciml.forms.pointwise import (
     condition_value,
     energy,
     exact_jet,
+    initial_residual,
+    initial_value,
     number,
     pointwise,
     strong_residual,
 )
 from sciml.forms.program import Program
-from sciml.forms.weak import WeakForm, weak_form
+from sciml.forms.weak import WeakForm, depends_on_time, weak_form
 
 __all__ = [
     "Analysis",
@@ -30,6 +32,9 @@ __all__ = [
     "Program",
     "TaylorSeries",
     "WeakForm",
+    "depends_on_time",
+    "initial_residual",
+    "initial_value",
     "analyse",
     "balance",
     "boundary_residual",

@@ -200,7 +200,8 @@ class Analysis:
     @cached_property
     def free_modes(self) -> list[str]:
         """Rigid modes that neither the law nor the conditions hold, in words; empty if the problem is determined."""
-        return [] if self.weak_only else free_modes(self.problem, self.blocks)
+        # What evolves is determined by its initial state.
+        return [] if self.weak_only or self.problem.evolves else free_modes(self.problem, self.blocks)
 
     @cached_property
     def conserves(self) -> bool:

@@ -9,10 +9,10 @@ import ufl
 from ufl import classes
 
 from sciml.errors import DeclarationError, UnsupportedError
-from sciml.forms.lowering import lower, nodes
+from sciml.forms.lowering import lower, nodes, time_derivative
 from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, symbol
 
-__all__ = ["Balance", "balance", "condition_data", "strong_form"]
+__all__ = ["Balance", "balance", "condition_data", "initial_data", "strong_form"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +61,35 @@ def _balance(problem: Problem) -> Balance:
     if declared.load is not None or declared.exact is None:
         return Balance(flux, reaction, zero if declared.load is None else declared.load, False)
     manufactured = ufl.replace(-ufl.div(flux) + reaction, {declared.u: declared.exact})
+    for order, factor in ((1, declared.damping), (2, declared.mass)):
+        if factor is not None:
+            manufactured = manufactured + factor * time_derivative(declared.exact, declared.t, order)
     return Balance(flux, reaction, manufactured, True)
 
 
+def initial_data(problem: Problem) -> tuple[Any, Any]:
+    """The state u and ∂u/∂t at the start; from the exact solution where none are given.
+
+    The second is None for a law without `mass`, which determines it.
+    """
+    declared = problem.declaration
+    start: dict[Any, Any] = {declared.t: ufl.as_ufl(problem.time.start)}
+    value, velocity = declared.initial, declared.initial_velocity
+    if value is None:
+        value = ufl.replace(declared.exact, start)
+    if velocity is None and declared.mass is not None:
+        velocity = ufl.replace(time_derivative(declared.exact, declared.t), start)
+    return value, velocity
+
+
 def strong_form(problem: Problem) -> Any:
-    """−div flux + reaction − load as a UFL expression."""
-    law = balance(problem)
-    return -ufl.div(law.flux) + law.reaction - law.load
+    """−div flux + reaction − load (+ damping ∂u/∂t + mass ∂²u/∂t²) as a UFL expression."""
+    law, declared = balance(problem), problem.declaration
+    out = -ufl.div(law.flux) + law.reaction - law.load
+    for factor, rate in zip((declared.damping, declared.mass), declared.rates, strict=False):
+        if factor is not None:
+            out = out + factor * rate
+    return out
 
 
 def condition_data(problem: Problem, condition: Condition) -> Any:

@@ -15,7 +15,16 @@ from ufl.algorithms.expand_indices import expand_indices
 from ufl.algorithms.remove_complex_nodes import remove_complex_nodes
 from ufl.corealg.traversal import unique_post_traversal
 
-__all__ = ["Derivative", "depends_on", "field_derivative", "flat_index", "lower", "nodes", "scalar_components"]
+__all__ = [
+    "Derivative",
+    "depends_on",
+    "field_derivative",
+    "flat_index",
+    "lower",
+    "nodes",
+    "scalar_components",
+    "time_derivative",
+]
 
 
 class Derivative(NamedTuple):
@@ -37,6 +46,14 @@ def lower(expression: Any) -> Any:
     """Rewrite div, sym, inner … into sums, products and ``Grad`` of fields, with derivatives applied."""
     expression = apply_derivatives(apply_algebra_lowering(expression))
     return strip_variables(remove_complex_nodes(apply_derivatives(expression)))
+
+
+def time_derivative(expression: Any, t: Any, order: int = 1) -> Any:
+    """∂ᵏ/∂tᵏ of an expression in the constant t."""
+    for _ in range(order):
+        variable: Any = ufl.variable(t)
+        expression = lower(ufl.diff(ufl.replace(lower(expression), {t: variable}), variable))
+    return expression
 
 
 def scalar_components(expression: Any) -> list[Any]:

@@ -11,11 +11,11 @@ import ufl
 from ufl.domain import extract_domains
 
 from sciml.errors import DeclarationError, UnsupportedError
-from sciml.forms.balance import balance, condition_data, strong_form
+from sciml.forms.balance import balance, condition_data, initial_data, strong_form
 from sciml.forms.jets import Jet
-from sciml.forms.lowering import Derivative
+from sciml.forms.lowering import Derivative, time_derivative
 from sciml.forms.program import Program
-from sciml.problem import Condition, Dirichlet, Problem, Robin
+from sciml.problem import Absorbing, Condition, Dirichlet, Problem, Robin
 
 __all__ = [
     "PointwiseOperator",
@@ -23,6 +23,8 @@ __all__ = [
     "condition_value",
     "energy",
     "exact_jet",
+    "initial_residual",
+    "initial_value",
     "number",
     "pointwise",
     "strong_residual",
@@ -53,9 +55,13 @@ class PointwiseOperator:
     ) -> list[torch.Tensor]:
         """The constants that the program needs, as 0-d tensors; `parameters` overrides values by name.
 
+        Points with one coordinate more than the problem has dimensions carry their time, a tensor ``(n,)``.
+
         An override may be a tensor that requires grad: the result is then differentiable with respect to it.
         """
-        values = self.problem.parameters.plain() | dict(parameters or {})
+        values = self.problem.constant_values | dict(parameters or {})
+        if self.problem.evolves and x.shape[1] > self.problem.dim:
+            values = values | {"t": x[:, self.problem.dim]}
         names = {constant: name for name, constant in self.problem.constants.items()}
         foreign = [constant for constant, _ in self.program.constants if constant not in names]
         if foreign:
@@ -68,6 +74,7 @@ class PointwiseOperator:
             return []
         names = {s: name for name, (s, _) in self.problem.coefficient_fields.items()}
         points = np.zeros(x.shape) if x.is_meta else x.detach().cpu().numpy().astype(float)
+        points = points[:, : self.problem.dim]
         return [self._coefficient(names[s], derivative, points, x) for s, derivative in self.program.data_keys]
 
     def _coefficient(self, name: str, derivative: Derivative, points: np.ndarray, x: torch.Tensor) -> torch.Tensor:
@@ -102,7 +109,8 @@ class PointwiseOperator:
         Parameters
         ----------
         x : (n, dim) tensor
-            Points.
+            Points; ``(n, dim + 1)`` with their time last, for a problem that runs in time (else its own instant
+            counts).
         jet : mapping from Derivative to (n,) tensors
             The derivatives :attr:`keys` of the unknown at the points.
         normal : (n, dim) tensor, optional
@@ -132,12 +140,17 @@ class PointwiseOperator:
 def _entry(value: Any, index: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:
     if not torch.is_tensor(value):
         value = torch.as_tensor(value, dtype=x.dtype, device=x.device)
-    return value[index] if index else value.reshape(())
+    return value[index] if index else value
 
 
 def pointwise(problem: Problem, expression: Any) -> PointwiseOperator:
     """Compile any UFL expression in the problem's symbols (not cached)."""
-    return PointwiseOperator(problem, Program(expression, problem.declaration.u))
+    return PointwiseOperator(problem, _program(problem, expression))
+
+
+def _program(problem: Problem, expression: Any) -> Program:
+    declared = problem.declaration
+    return Program(expression, declared.u, {rate: order for order, rate in enumerate(declared.rates, 1)})
 
 
 def number(problem: Problem, expression: Any) -> np.ndarray:
@@ -146,12 +159,14 @@ def number(problem: Problem, expression: Any) -> np.ndarray:
 
 
 def _cached(problem: Problem, key: Any, expression: Any) -> PointwiseOperator:
-    program = problem.derived(("program", key), lambda: Program(expression(), problem.declaration.u))
+    program = problem.derived(("program", key), lambda: _program(problem, expression()))
     return PointwiseOperator(problem, program)
 
 
 def strong_residual(problem: Problem) -> PointwiseOperator:
     """−div flux(u) + reaction(u) − load at points of the domain; shape of the unknown.
+
+    With damping ∂u/∂t + mass ∂²u/∂t² for a problem that runs in time, which is one more axis of the jet, after space.
 
     Raises
     ------
@@ -200,6 +215,8 @@ def _residual(problem: Problem, condition: Condition | None, component: int) -> 
     normal_flux = _pick(ufl.dot(balance(problem).flux, declared.n), component)
     if condition is None:
         return normal_flux
+    if isinstance(condition, Absorbing):
+        return normal_flux + condition.impedance * _pick(declared.rates[0], component)
     if isinstance(condition, Robin):
         return normal_flux - condition.alpha * (_data(problem, condition, component) - u)
     return normal_flux - _data(problem, condition, component)
@@ -209,6 +226,20 @@ def condition_value(problem: Problem, condition: Condition, component: int) -> P
     """The data of a condition for one component of the unknown."""
     number = problem.declaration.conditions.index(condition)
     return _cached(problem, ("data", number, component), lambda: _data(problem, condition, component))
+
+
+def initial_value(problem: Problem, component: int, *, velocity: bool = False) -> PointwiseOperator:
+    """One component of u, or of ∂u/∂t, at the start."""
+    key = ("initial", velocity, component)
+    return _cached(problem, key, lambda: _pick(initial_data(problem)[velocity], component))
+
+
+def initial_residual(problem: Problem, component: int, *, velocity: bool = False) -> PointwiseOperator:
+    """What the start says of one component: u, or ∂u/∂t, less its value there."""
+    declared = problem.declaration
+    state = declared.rates[0] if velocity else declared.u
+    key = ("initial residual", velocity, component)
+    return _cached(problem, key, lambda: _pick(state, component) - _pick(initial_data(problem)[velocity], component))
 
 
 def _data(problem: Problem, condition: Condition, component: int) -> Any:
@@ -228,8 +259,8 @@ def exact_jet(problem: Problem, keys: Iterable[Derivative]) -> dict[Derivative, 
 
     def expression(key: Derivative) -> Any:
         out: Any = _pick(exact, key.component)
-        for axis in key.axes:
+        for axis in (axis for axis in key.axes if axis < problem.dim):
             out = out.dx(axis) if extract_domains(out) else ufl.as_ufl(0.0)
-        return out
+        return time_derivative(out, problem.declaration.t, sum(axis == problem.dim for axis in key.axes))
 
     return {key: _cached(problem, ("exact", key), lambda key=key: expression(key)) for key in keys}

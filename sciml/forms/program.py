@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import ufl
 from ufl import classes
+from ufl.domain import extract_unique_domain
 
 from sciml.errors import UnsupportedExpressionError
 from sciml.forms.lowering import Derivative, field_derivative, scalar_components
@@ -85,6 +87,8 @@ class Program:
         with their derivatives to any order.
     unknown : ufl.Coefficient or None
         The field whose derivatives are given per call as a jet.
+    rates : mapping from ufl.Coefficient to int, optional
+        Symbols of ∂u/∂t, ∂²u/∂t² with their order: they are derivatives by one more axis after those of space.
 
     Attributes
     ----------
@@ -112,8 +116,9 @@ class Program:
     both branches finite (``sqrt(eps + …)``).
     """
 
-    def __init__(self, expression: Any, unknown: Any = None) -> None:
+    def __init__(self, expression: Any, unknown: Any = None, rates: Mapping[Any, int] | None = None) -> None:
         components = scalar_components(expression)
+        self._rates = dict(rates or {})
         self.shape: tuple[int, ...] = expression.ufl_shape
         self._unknown = unknown
         self._tables = _Tables()
@@ -230,6 +235,9 @@ class Program:
         if found is None:
             raise _unsupported(tensor)
         symbol, derivative = found
+        if symbol in self._rates:
+            time = (len(ufl.SpatialCoordinate(extract_unique_domain(symbol))),) * self._rates[symbol]
+            symbol, derivative = self._unknown, Derivative(derivative.component, derivative.axes + time)
         if symbol == self._unknown:
             return _Value(f"jet[{tables.unknown.setdefault(derivative, len(tables.unknown))}]", dynamic=True)
         return _Value(f"data[{tables.data.setdefault(found, len(tables.data))}]")

@@ -8,9 +8,10 @@ from typing import Any
 import ufl
 
 from sciml.forms.balance import balance, condition_data
-from sciml.problem import Condition, Neumann, Problem, Robin
+from sciml.forms.lowering import depends_on, lower
+from sciml.problem import Absorbing, Condition, Neumann, Problem, Robin
 
-__all__ = ["WeakForm", "joined_part", "weak_form"]
+__all__ = ["WeakForm", "damping_form", "depends_on_time", "joined_part", "mass_form", "weak_form"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,32 @@ def _volume_terms(problem: Problem, factor: Any) -> ufl.Form:
         density: Any = ufl.inner(law.flux, ufl.grad(v))
         internal = (density + ufl.inner(law.reaction, v)) * dx
     return internal - factor * ufl.inner(law.load, v) * dx
+
+
+def mass_form(problem: Problem) -> ufl.Form | None:
+    """∫ mass u·v dx, linear in u and v; None for a law without ∂²u/∂t²."""
+    declared = problem.declaration
+    return None if declared.mass is None else declared.mass * ufl.inner(declared.u, declared.v) * problem.dx
+
+
+def damping_form(problem: Problem) -> ufl.Form | None:
+    """∫ damping u·v dx + ∫ impedance u·v ds over absorbing parts; None for a law without ∂u/∂t."""
+    declared = problem.declaration
+    terms = [] if declared.damping is None else [declared.damping * ufl.inner(declared.u, declared.v) * problem.dx]
+    for condition in declared.conditions:
+        if isinstance(condition, Absorbing):
+            u, v = declared.u, declared.v
+            if condition.component is not None:
+                u, v = u[condition.component], v[condition.component]
+            terms.append(condition.impedance * ufl.inner(u, v) * problem.ds(joined_part(condition)))
+    return sum(terms[1:], terms[0]) if terms else None
+
+
+def depends_on_time(expression: Any, t: Any) -> bool:
+    """Whether the time occurs in an expression or form."""
+    if isinstance(expression, ufl.Form):
+        return any(depends_on_time(integral.integrand(), t) for integral in expression.integrals())
+    return depends_on(lower(ufl.as_ufl(expression)), t)
 
 
 def _boundary_term(problem: Problem, condition: Neumann | Robin, factor: Any) -> ufl.Form:

@@ -1,10 +1,11 @@
 """What a PDE problem is: law, domain, conditions, parameters, coefficients, quantities of interest."""
 
 from sciml.problem.coefficients import Coefficient, coefficient
-from sciml.problem.conditions import Condition, Dirichlet, Mean, Neumann, Robin
+from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, Neumann, Robin
 from sciml.problem.covariances import Matern, Spectral, SquaredExponential
 from sciml.problem.domain import Box, Domain, Part
 from sciml.problem.draws import Choice, LogUniform, TruncatedNormal, Uniform
+from sciml.problem.evolution import Interval
 from sciml.problem.families import Family
 from sciml.problem.measures import ds, dx, part_id, part_name
 from sciml.problem.mesh import MeshData, box_mesh, read_mesh
@@ -16,6 +17,7 @@ from sciml.problem.random_fields import Realisation, random_field, threshold
 from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol, vector
 
 __all__ = [
+    "Absorbing",
     "BoundaryPiece",
     "Box",
     "Choice",
@@ -27,6 +29,7 @@ __all__ = [
     "Domain",
     "Family",
     "FieldKind",
+    "Interval",
     "LogUniform",
     "Matern",
     "Mean",

@@ -6,6 +6,7 @@ With the balance law  −div flux(u) + reaction(u) = load  and the outward norma
 Dirichlet      u = value
 Neumann        flux · n = value
 Robin          flux · n = alpha (value − u)
+Absorbing      flux · n = −impedance ∂u/∂t
 Mean           mean of u over the domain = value
 =============  ===================================
 
@@ -24,7 +25,7 @@ from ufl.constantvalue import ScalarValue, Zero
 
 from sciml.errors import ConditionError
 
-__all__ = ["Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
+__all__ = ["Absorbing", "Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
 
 
 def _names(on: str | Iterable[str]) -> tuple[str, ...]:
@@ -126,6 +127,36 @@ class Robin(Condition):
     def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Robin:
         condition = super().resolved(shape, call)
         return replace(condition, alpha=as_expression(call(self.alpha), (), str(self)))  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, eq=False)
+class Absorbing(Condition):
+    """flux · n = −impedance ∂u/∂t: waves that meet the boundary at a right angle leave (first order).
+
+    For  mass ∂²u/∂t² − div(k ∇u) = load  the impedance of outgoing waves is √(mass · k), with k = 1 that is 1/speed.
+
+    B. Engquist, A. Majda, Math. Comp. 31 (1977) 629.
+
+    Attributes
+    ----------
+    impedance : number or UFL expression
+
+    Examples
+    --------
+    >>> Absorbing(impedance=1.0, on="boundary")
+    """
+
+    value: Any = 0.0
+    impedance: Any = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.impedance is None:
+            raise ConditionError("An absorbing condition needs `impedance=`: flux · n = −impedance ∂u/∂t.")
+
+    def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Absorbing:
+        condition = super().resolved(shape, call)
+        return replace(condition, impedance=as_expression(call(self.impedance), (), str(self)))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,8 +15,9 @@ from ufl.core.expr import Expr
 
 from sciml.errors import ConditionError, DeclarationError, ScimlError, unknown_name
 from sciml.problem.coefficients import Coefficient
-from sciml.problem.conditions import Condition, Dirichlet, Mean, as_expression
+from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, as_expression
 from sciml.problem.domain import Domain, Part
+from sciml.problem.evolution import as_interval
 from sciml.problem.families import Family, checked_member
 from sciml.problem.measures import NamedMeasure
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
@@ -28,7 +29,8 @@ __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 
 T = TypeVar("T")
 _LAWS = ("flux", "reaction", "load", "energy", "weak", "exact")
-_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", *_LAWS)
+_EVOLUTION = ("time", "mass", "damping", "initial", "initial_velocity")
+_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", *_LAWS, *_EVOLUTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,14 @@ class Declaration:
         The mean value that fixes the constant.
     quantities : dict
         Quantities of interest.
+    t : ufl.Constant or None
+        The time, for a problem that evolves.
+    mass, damping : UFL or None
+        Coefficients of ∂²u/∂t² and ∂u/∂t.
+    initial, initial_velocity : UFL or None
+        u and ∂u/∂t at the start; ``None`` where they come from `exact`.
+    rates : (UFL, UFL) or ()
+        The symbols of ∂u/∂t and ∂²u/∂t².
     """
 
     u: Any
@@ -66,6 +76,12 @@ class Declaration:
     conditions: tuple[Condition, ...]
     mean: Mean | None
     quantities: dict[str, Quantity]
+    t: Any = None
+    mass: Any = None
+    damping: Any = None
+    initial: Any = None
+    initial_velocity: Any = None
+    rates: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -77,13 +93,19 @@ class BoundaryPiece:
 
 
 class Problem:
-    """A stationary PDE problem, declared once as a balance law.
+    """A PDE problem, declared once as a balance law.
 
     ::
 
         −div flux(u, ∇u, x) + reaction(u, ∇u, x) = load(x)   in the domain
 
-    with conditions on named parts of the boundary. Declare it as a class, or in one call with functions
+    with conditions on named parts of the boundary, or, for a problem that declares a `time`,
+
+    ::
+
+        mass ∂²u/∂t² + damping ∂u/∂t − div flux(u, ∇u, x, t) + reaction(u, ∇u, x, t) = load(x, t).
+
+    Declare it as a class, or in one call with functions
     in place of methods. Each function takes as many of the arguments listed as it wants, by name, or in
     this order if it calls them differently; `p` is the problem itself, for functions that are not methods.
 
@@ -101,6 +123,10 @@ class Problem:
                                                            :class:`Robin`, :class:`Mean`
     ``quantities``                         u, x, n, p      dict of functionals (``… * dx``, ``… * ds("left")``) or
                                                            :class:`PointValue`
+    ``time``                               (none)          the end, ``(start, end)``, or a method; there is a `t` then,
+                                                           which every function above may take too
+    ``mass``, ``damping``                  x, p            coefficients of ∂²u/∂t² and ∂u/∂t (scalars)
+    ``initial``, ``initial_velocity``      x, p            u and ∂u/∂t at the start; from ``exact`` if absent
     =====================================  ==============  ====================================================
 
     Parameters
@@ -142,6 +168,11 @@ class Problem:
     exact: Any = None
     conditions: Any = ()
     quantities: Any = None
+    time: Any = None
+    mass: Any = None
+    damping: Any = None
+    initial: Any = None
+    initial_velocity: Any = None
     source: str | None = None
     """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
     member: tuple[int, int] | None = None
@@ -172,6 +203,7 @@ class Problem:
             documented = type(self).__doc__ if type(self) is not Problem else None
             self.title = inspect.cleandoc(documented or "").split("\n")[0].rstrip(".")
         self._settle_domain()
+        self._settle_time()
 
     def __repr__(self) -> str:
         said = self.parameters.plain() | ({} if self.member is None else {"member": self.member})
@@ -236,12 +268,37 @@ class Problem:
 
     @property
     def constants(self) -> dict[str, ufl.Constant]:
-        """The symbol of each real parameter."""
+        """The symbol of each real parameter, and of the time."""
         real = {key: p for key, p in self._declared.items() if not p.structural}
         shapes = {key: () if p.length is None else (p.length,) for key, p in real.items()}
+        if self.evolves:
+            shapes["t"] = ()
         return self.derived(
             "constants", lambda: {key: ufl.Constant(self.abstract_mesh, shape) for key, shape in shapes.items()}
         )
+
+    @property
+    def constant_values(self) -> dict[str, Any]:
+        """The present values of :attr:`constants` by name (and of all other parameters)."""
+        return self.parameters.plain() | ({"t": self.instant} if self.evolves else {})
+
+    @property
+    def evolves(self) -> bool:
+        """Whether the problem declares a time."""
+        return self.time is not None
+
+    @property
+    def t(self) -> Any:
+        """The symbol of time."""
+        if not self.evolves:
+            raise DeclarationError(f"Problem {self.name or type(self).__name__!r} declares no `time`, so it has no t.")
+        return self.constants["t"]
+
+    def at_time(self, instant: float) -> Problem:
+        """The same problem with all that depends on time taken at an instant."""
+        other = copy.copy(self)
+        other.instant = float(instant)
+        return other
 
     @property
     def coefficient_fields(self) -> dict[str, tuple[ufl.Coefficient, Coefficient]]:
@@ -282,6 +339,7 @@ class Problem:
             for stale in ("declaration", "boundary_pieces"):
                 other.__dict__.pop(stale, None)
             other._settle_domain()
+            other._settle_time()
         other.parameters.read |= self.parameters.read
         return other
 
@@ -350,13 +408,25 @@ class Problem:
                 f"`fields` was given {self.fields!r}; it takes one field, as in {{'displacement': vector}}."
             )
 
+    def _settle_time(self) -> None:
+        declared = self.__dict__.setdefault("_given_time", self.__dict__.get("time"))
+        if declared is None:
+            attribute = inspect.getattr_static(type(self), "time")
+            declared = attribute.__get__(self) if hasattr(attribute, "__get__") else attribute
+        declared = declared() if callable(declared) else declared
+        self.time = None if declared is None else as_interval(declared)
+        self.instant = 0.0 if self.time is None else self.time.start
+
     def _declare(self) -> Declaration:
         u = symbol(self.dim, self.shape)
         v = ufl.TestFunction(u.ufl_function_space())
         x, n = ufl.SpatialCoordinate(self.abstract_mesh), ufl.FacetNormal(self.abstract_mesh)
-        state = {"u": u, "x": x, "p": self}
+        t = self.constants["t"] if self.evolves else None
+        now: dict[str, Any] = {"t": t} if self.evolves else {}
+        state = {"u": u, "x": x, "p": self} | now
         shape, flux_shape = self.shape, (*self.shape, self.dim)
         self._check_law()
+        self._check_evolution()
         declaration = Declaration(
             u=u,
             x=x,
@@ -364,14 +434,23 @@ class Problem:
             v=v,
             flux=self._expression("flux", state, flux_shape),
             reaction=self._expression("reaction", state, shape),
-            load=self._expression("load", {"x": x, "p": self}, shape),
+            load=self._expression("load", {"x": x, "p": self} | now, shape),
             energy=self._expression("energy", state, ()),
-            weak=self._weak({"u": u, "v": v, "x": x, "p": self}),
-            exact=self._expression("exact", {"x": x, "p": self}, shape),
-            conditions=self._conditions({"x": x, "n": n, "u": u, "p": self})[0],
-            mean=self._conditions({"x": x, "n": n, "u": u, "p": self})[1],
-            quantities=self._quantities({"u": u, "x": x, "n": n, "p": self}),
+            weak=self._weak({"u": u, "v": v, "x": x, "p": self} | now),
+            exact=self._expression("exact", {"x": x, "p": self} | now, shape),
+            conditions=self._conditions({"x": x, "n": n, "u": u, "p": self} | now)[0],
+            mean=self._conditions({"x": x, "n": n, "u": u, "p": self} | now)[1],
+            quantities=self._quantities({"u": u, "x": x, "n": n, "p": self} | now),
+            t=t,
+            rates=tuple(symbol(self.dim, shape) for _ in range(2)) if self.evolves else (),
+            mass=self._expression("mass", {"x": x, "p": self}, ()),
+            damping=self._expression("damping", {"x": x, "p": self}, ()),
+            initial=self._expression("initial", {"x": x, "p": self}, shape),
+            initial_velocity=self._expression("initial_velocity", {"x": x, "p": self}, shape),
         )
+        absorbing = [c for c in declaration.conditions if isinstance(c, Absorbing)]
+        if absorbing and not self.evolves:
+            raise ConditionError(f"{absorbing[0]} needs a problem that runs in time; this one declares no `time`.")
         missing = [c for c in declaration.conditions if c.value is None]
         if missing and declaration.exact is None:
             raise ConditionError(f"{missing[0]} has no value, and the problem has no `exact` to take it from.")
@@ -384,6 +463,22 @@ class Problem:
             raise DeclarationError(f"A problem declares one of flux, energy and weak; given was {given}.")
         if self.reaction is not None and laws != ["flux"]:
             raise DeclarationError(f"`reaction` goes with `flux`; put its term into `{laws[0]}` instead.")
+
+    def _check_evolution(self) -> None:
+        given = [key for key in _EVOLUTION[1:] if getattr(self, key) is not None]
+        if not self.evolves:
+            if given:
+                raise DeclarationError(f"`{given[0]}` goes with `time`; give the time that the problem runs for.")
+            return
+        needed = {"mass": ("initial", "initial_velocity"), "damping": ("initial",)}
+        kind = "mass" if self.mass is not None else "damping" if self.damping is not None else None
+        if kind is None:
+            raise DeclarationError("A problem with a `time` needs `mass` (of ∂²u/∂t²) or `damping` (of ∂u/∂t) or both.")
+        missing = [key for key in needed[kind] if getattr(self, key) is None]
+        if missing and self.exact is None:
+            raise DeclarationError(f"A problem with `{kind}` needs `{missing[0]}`, its state at the start.")
+        if kind == "damping" and self.initial_velocity is not None:
+            raise DeclarationError("`initial_velocity` goes with `mass`; the law alone gives ∂u/∂t here.")
 
     def _call(self, what: str, function: Any, available: Mapping[str, Any]) -> Any:
         if isinstance(function, (Expr, ufl.Form)) or not callable(function):
@@ -497,6 +592,8 @@ def _class_members[M](cls: type, kind: type[M]) -> dict[str, M]:
 def _check_names(names: Sequence[str]) -> None:
     """Refuse names that mean something else on a problem (`dim` may be a parameter: it is the dimension)."""
     for name in names:
+        if name == "t":
+            raise DeclarationError("'t' is the time and cannot name a parameter or coefficient.")
         if name != "dim" and (hasattr(Problem, name) or name == "parameters"):
             raise DeclarationError(f"{name!r} is part of every problem and cannot name a parameter or coefficient.")
 
