@@ -7,5 +7,6 @@ require()
 from sciml.fem.discretisation import Discretisation  # noqa: E402
 from sciml.fem.functions import FEFunction  # noqa: E402
 from sciml.fem.meshes import FEMesh  # noqa: E402
+from sciml.fem.trajectory import Trajectory  # noqa: E402
 
-__all__ = ["Discretisation", "FEFunction", "FEMesh", "require"]
+__all__ = ["Discretisation", "FEFunction", "FEMesh", "Trajectory", "require"]

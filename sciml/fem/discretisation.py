@@ -184,11 +184,13 @@ class Discretisation:
     # -- data --------------------------------------------------------------------------------------------
 
     def _bind_constants(self) -> dict[Any, fem.Constant]:
-        values = self.problem.parameters.plain()
+        values = self.problem.constant_values
         bound = {
             self._symbols.mapping[symbol]: fem.Constant(self.mesh.mesh, np.asarray(values[name], dtype=float))
             for name, symbol in self.problem.constants.items()
         }
+        if self.problem.evolves:
+            self._time = bound[self._symbols.mapping[self.problem.t]]
         self._load_factor = fem.Constant(self.mesh.mesh, 1.0)
         return bound | {self._symbols.mapping[weak_form(self.problem).load_factor]: self._load_factor}
 
@@ -219,16 +221,30 @@ class Discretisation:
         function.interpolate(at)
         return function
 
+    def set_time(self, instant: float) -> None:
+        """Take all that depends on time at an instant."""
+        self._time.value = instant
+
+    def bilinear(self, form: ufl.Form) -> fem.Form:
+        """The matrix form ∂/∂u of a form that is linear in the problem's u and v."""
+        moved = self._symbols.move(form)
+        direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
+        return self.bind(expand_derivatives(ufl.derivative(moved, self._symbols.unknown, direction)), [self.space] * 2)
+
     def set_load_factor(self, factor: float) -> None:
         """Scale loads and Neumann and Robin data by a factor between 0 and 1."""
         self._load_factor.value = factor
 
     @cached_property
     def dirichlet(self) -> tuple[np.ndarray, np.ndarray]:
-        """Constrained local degrees of freedom (unrolled) and their values.
+        """Constrained local degrees of freedom (unrolled) and their values (at the start, for what evolves).
 
         Where two conditions meet in a point, the one declared last holds.
         """
+        return self.dirichlet_of(self.problem)
+
+    def dirichlet_of(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+        """As :attr:`dirichlet`, for a copy of the problem at another time."""
         size = self.problem.n_components
         points = self.problem.domain.snapped(self.space.tabulate_dof_coordinates()[:, : self.problem.dim])
         values = np.full((len(points), size), np.nan)
@@ -237,7 +253,7 @@ class Discretisation:
                 self.space, self.mesh.mesh.topology.dim - 1, self.mesh.facets(condition.on)
             )
             for component in condition.components(size):
-                data = condition_value(self.problem, condition, component).at(points[nodes])
+                data = condition_value(problem, condition, component).at(points[nodes])
                 if not np.isfinite(data).all():
                     bad = points[nodes][int(np.argmax(~np.isfinite(data)))]
                     raise ConditionError(f"{condition}: the value is not finite at {bad.tolist()}.")

@@ -6,13 +6,14 @@ d₂ = ‖u_{h/4} − u_{h/2}‖ give the observed rate r = log₂(d₁/d₂). I
     d₂ / (2^r − 1)     in L2, where the errors of two levels point the same way, and
     d₂ / (4^r − 1)^½   in H1, where the error of a level is orthogonal to all finer spaces (Galerkin, Pythagoras);
 
-the errors of the coarser levels are 2^r and 4^r times that.
+the errors of the coarser levels are 2^r and 4^r times that. What evolves is refined in space and time together, and
+its norms are root mean squares over eight instants.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -23,13 +24,16 @@ from sciml.errors import DivergenceError
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, squared_norms, transfer
 from sciml.fem.statics import StaticReport, solve_static
+from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
+from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, MeshData, Problem
 
 __all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
 
 _START = {1: 32, 2: 16, 3: 4}
 _RATE_GAP = 0.25
+_STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,8 @@ class Level:
     data: MeshData
     function: FEFunction
     report: StaticReport
+    trajectory: Trajectory | None = None
+    steps: int = 0
 
 
 @dataclass
@@ -97,15 +103,30 @@ class _Run:
         self.problem, self.analysis, self.options, self.report = problem, analysis, options, report
         self.outcome = Outcome()
         self._start = time.process_time()
+        # In space; what evolves has an error of the steps too, and either may be the larger one.
+        self._best = self._orders = (options.degree + 1.0, float(options.degree))
+        if problem.evolves:
+            self._scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
+            order = self._scheme.order
+            self._orders = (min(self._orders[0], order), min(self._orders[1], order))
 
-    def solve(self, data: MeshData) -> Level:
-        """Solve on one mesh."""
+    def solve(self, data: MeshData, finer: int = 0) -> Level:
+        """Solve on one mesh.
+
+        Parameters
+        ----------
+        data : MeshData
+        finer : int
+            How often its cells, and the steps in time with them, are halved against what was asked for.
+        """
         start = time.perf_counter()
         options = self.options
         discretisation = Discretisation(self.problem, data, options.degree)
         discretisation.dirichlet  # noqa: B018  evaluated here so that it counts as set-up
         ready = time.perf_counter()
         label = f"{len(data.cells)} cells, {discretisation.n_dofs} unknowns"
+        if self.problem.evolves:
+            return self._solve_evolution(discretisation, data, finer, start, ready, label)
         try:
             outcome = solve_static(
                 discretisation,
@@ -126,18 +147,37 @@ class _Run:
         self.outcome.levels.append(level)
         return level
 
+    def _solve_evolution(
+        self, disc: Discretisation, data: MeshData, finer: int, start: float, ready: float, label: str
+    ) -> Level:
+        steps = self.options.steps
+        if self.options.step is not None:
+            steps = round(self.problem.time.duration / self.options.step)
+        if steps is None and self._scheme.name != "explicit":
+            steps = _STEPS
+        steps = None if steps is None else max(1, round(steps * 2.0**finer))
+        trajectory, report, steps = solve_evolution(
+            disc, self.analysis, self.options, steps, lambda text: self.report(f"{label}: {text}")
+        )
+        self.outcome.setup_seconds += ready - start
+        self.outcome.solve_seconds += time.perf_counter() - ready
+        level = Level(data, trajectory.at(float(trajectory.times[-1])), report, trajectory, steps)
+        self.outcome.levels.append(level)
+        return level
+
     def on_box(self, cells: int) -> Outcome:
         """`cells` per axis; the two coarser levels that nest in it, or else finer ones, measure the error."""
         measure = self.options.measure_error
         halvings = 0 if not measure else 2 if cells % 4 == 0 else 1 if cells % 2 == 0 else 0
         data = self._box(cells // 2**halvings)
-        for _ in range(halvings):
-            self._attempt(data)
+        for k in range(halvings):
+            self._attempt(data, k - halvings)
             data = data.refine()
         self.outcome.delivered = self.solve(data)
+        finer = 0
         while measure and len(self.outcome.levels) < 3 and self._fits(self.outcome.levels[-1]):
-            data = data.refine()
-            self.solve(data)
+            data, finer = data.refine(), finer + 1
+            self.solve(data, finer)
         self._estimate()
         self._look_further(data)
         return self.outcome
@@ -147,20 +187,26 @@ class _Run:
         cells = self._first_cells()
         data = self.problem.domain.mesh(cells, self.options.cell_type)
         self.outcome.delivered = self.solve(data)
+        finer = 0
         while True:
             self._estimate()
             estimate = self.outcome.estimate
-            if estimate is not None and estimate.relative_l2 <= self.options.accuracy:
+            trusted = len(self.outcome.levels) > (2 if self.problem.evolves else 1)
+            if estimate is not None and trusted and estimate.relative_l2 <= self._accuracy:
                 break
             limit = self._limit()
             if limit is not None:
                 reached = "" if estimate is None else f" at an error of {estimate.relative_l2:.1e}"
                 self.outcome.notes.append(f"refinement stopped{reached}: {limit}")
                 break
-            cells, data = [2 * n for n in cells], data.refine()
-            self.outcome.delivered = self.solve(data)
+            cells, data, finer = [2 * n for n in cells], data.refine(), finer + 1
+            self.outcome.delivered = self.solve(data, finer)
         self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells, found by doubling")
         return self.outcome
+
+    @property
+    def _accuracy(self) -> float:
+        return self.options.accuracy or (1e-3 if self.problem.evolves else 1e-4)
 
     def _first_cells(self) -> list[int]:
         """About equally long cells along all axes of a box."""
@@ -171,7 +217,7 @@ class _Run:
     def _limit(self) -> str | None:
         """What forbids a finer level, if anything does."""
         if not self._fits(self.outcome.delivered):
-            return f"the next system would exceed max_unknowns={self.options.max_unknowns}"
+            return f"the next system would exceed {self._limits}"
         budget = self.options.cpu_seconds
         measured = self.outcome.estimate is not None
         if measured and budget is not None and time.process_time() - self._start > budget:
@@ -189,10 +235,10 @@ class _Run:
             if k > refine and not self._fits(self.outcome.levels[-1]):
                 self.outcome.notes.append(
                     f"the error was measured on {len(self.outcome.levels)} levels only: the next would exceed "
-                    f"max_unknowns={self.options.max_unknowns}"
+                    f"{self._limits}"
                 )
                 break
-            level = self.solve(data)
+            level = self.solve(data, k - refine)
             if k == refine:
                 self.outcome.delivered = level
             data = data.refine() if k < finest else data
@@ -207,17 +253,18 @@ class _Run:
         A rate that is too low comes from a singularity or from coarse levels that do not resolve the solution yet;
         from those an error cannot be extrapolated, from a finer level it can.
         """
-        estimate, degree = self.outcome.estimate, self.options.degree
+        estimate = self.outcome.estimate
+        expected_l2, expected_h1 = self._orders
         if estimate is None or len(self.outcome.levels) < 3 or self.outcome.levels[-1] is not self.outcome.delivered:
             return
-        if max(degree + 1 - estimate.rate_l2, degree - estimate.rate_h1) <= _RATE_GAP:
+        if max(expected_l2 - estimate.rate_l2, expected_h1 - estimate.rate_h1) <= _RATE_GAP:
             return
         if self._fits(self.outcome.delivered):
             self.outcome.notes.append(
-                f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {degree + 1} and "
-                f"{degree}: a finer level measures the error"
+                f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {expected_l2:g} and "
+                f"{expected_h1:g}: a finer level measures the error"
             )
-            self.solve(data.refine())
+            self.solve(data.refine(), 1)
             self._estimate()
         else:
             self.outcome.notes.append(
@@ -230,12 +277,18 @@ class _Run:
 
     def _fits(self, level: Level) -> bool:
         """Whether one more refinement stays within the size allowed."""
-        return level.function.n_dofs * 2**self.problem.dim <= self.options.max_unknowns
+        unknowns = level.function.n_dofs * 2**self.problem.dim
+        return unknowns <= self.options.max_unknowns and 2 * level.steps * unknowns <= self.options.max_work
 
-    def _attempt(self, data: MeshData) -> None:
+    @property
+    def _limits(self) -> str:
+        work = f" or max_work={self.options.max_work:g}" if self.problem.evolves else ""
+        return f"max_unknowns={self.options.max_unknowns}{work}"
+
+    def _attempt(self, data: MeshData, finer: int) -> None:
         """A coarser level only serves the estimate: its failure is noted, not raised."""
         try:
-            self.solve(data)
+            self.solve(data, finer)
         except DivergenceError as error:
             self.outcome.notes.append(f"a coarser level for the error estimate failed: {error}")
             self.outcome.levels.clear()
@@ -245,11 +298,13 @@ class _Run:
         if not self.options.measure_error or len(levels) < 2:
             self.outcome.estimate = None
             return
-        expected = (self.options.degree + 1.0, float(self.options.degree))
-        self.outcome.estimate = estimate_error(levels, levels.index(self.outcome.delivered), expected)
+        wanted = levels.index(self.outcome.delivered)
+        self.outcome.estimate = estimate_error(levels, wanted, self._orders, self._best)
 
 
-def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, float]) -> Estimate:
+def estimate_error(
+    levels: list[Level], wanted: int, expected: tuple[float, float], best: tuple[float, float] | None = None
+) -> Estimate:
     """Errors of level `wanted` from the differences of two or three nested levels.
 
     Parameters
@@ -260,6 +315,8 @@ def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, floa
         Position of the level whose error is asked for.
     expected : (float, float)
         Rates in L2 and H1 to assume where there are only two levels or the differences do not fall.
+    best : (float, float), optional
+        The highest rates that are believed; those expected by default.
     """
     differences = np.array([_difference(a, b) for a, b in pairwise(levels)])
     size = differences[-1, 2:]
@@ -269,7 +326,7 @@ def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, floa
             observed = np.log2(differences[0, :2] / last)
         usable = np.isfinite(observed) & (observed > 0.25)
         # A rate above the theoretical one is pre-asymptotic luck: it would make the estimate too small.
-        rates = np.where(usable, np.minimum(observed, expected), expected)
+        rates = np.where(usable, np.minimum(observed, expected if best is None else best), expected)
         method = "three levels, observed rate"
         if not usable.all():
             method = "three levels; the differences do not fall, so the theoretical rate was assumed"
@@ -284,13 +341,24 @@ def estimate_error(levels: list[Level], wanted: int, expected: tuple[float, floa
 
 def _difference(coarse: Level, fine: Level) -> tuple[float, float, float, float]:
     """‖u_f − u_c‖ in L2 and H1, and ‖u_f‖ in both, on the fine mesh."""
-    own = fine.function
-    gap = transfer(coarse.function, own)
-    gap.function.x.array[:] -= own.function.x.array
-    (gap_l2, gap_slope), (l2, slope) = squared_norms(gap), squared_norms(own)
+    sums = np.zeros(4)
+    for old, own in _states(coarse, fine):
+        gap = transfer(old, own)
+        gap.function.x.array[:] -= own.function.x.array
+        sums += np.array([*squared_norms(gap), *squared_norms(own)])
     # Slopes count in multiples of 1/L, so that the sum has one unit.
-    gap_slope, slope = (s * own.mesh.domain.size**2 for s in (gap_slope, slope))
+    size = fine.function.mesh.domain.size
+    gap_l2, gap_slope, l2, slope = sums * np.array([1, size**2, 1, size**2])
     return gap_l2**0.5, (gap_l2 + gap_slope) ** 0.5, l2**0.5, (l2 + slope) ** 0.5
+
+
+def _states(coarse: Level, fine: Level) -> Iterator[tuple[FEFunction, FEFunction]]:
+    """Pairs of states of the two levels to compare."""
+    if coarse.trajectory is None or fine.trajectory is None:
+        yield coarse.function, fine.function
+        return
+    for instant in common_instants(coarse.trajectory, fine.trajectory):
+        yield coarse.trajectory.at(instant), fine.trajectory.at(instant)
 
 
 def _sum(finest: np.ndarray, differences: np.ndarray) -> np.ndarray:

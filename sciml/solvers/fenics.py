@@ -12,8 +12,9 @@ from pydantic import Field
 
 from sciml.errors import DivergenceError, DomainError, OptionError
 from sciml.forms import analyse
+from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, Problem
-from sciml.solution import ADVICE, ErrorEstimate, FEField, Seconds, Solution
+from sciml.solution import ADVICE, ErrorEstimate, FEEvolution, FEField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 
 __all__ = ["SOLVER", "FenicsOptions", "FenicsSolver"]
@@ -30,10 +31,21 @@ class FenicsOptions(SolverOptions):
         "simplex", description="triangles and tetrahedra, or quadrilaterals and hexahedra (boxes)"
     )
     refine: int | None = Field(None, ge=0, le=6, description="times a mesh file's cells are divided")
-    accuracy: float = Field(
-        1e-4, gt=0, description="relative L2 error to refine for where neither cells nor refine is given"
+    accuracy: float | None = Field(
+        None,
+        gt=0,
+        description="relative L2 error to refine for where neither cells nor refine is given (1e-4; 1e-3 in time)",
     )
     max_unknowns: int = Field(300_000, ge=10, description="largest system that automatic refinement may build")
+    steps: int | None = Field(None, ge=1, description="equal steps in time")
+    step: float | None = Field(None, gt=0, description="length of a step in time, in place of steps")
+    scheme: Literal["auto", "theta", "bdf2", "newmark", "generalised_alpha", "explicit"] = Field(
+        "auto", description="time integrator: bdf2 for laws with ∂u/∂t alone, newmark with ∂²u/∂t², or the one named"
+    )
+    theta: float = Field(0.5, ge=0, le=1, description="of scheme=theta: 0.5 Crank–Nicolson, 1 backward Euler")
+    rho_infinity: float = Field(0.8, ge=0, le=1, description="damping of scheme=generalised_alpha at high frequencies")
+    snapshots: int = Field(65, ge=2, description="instants that are kept")
+    max_work: float = Field(1e8, gt=0, description="unknowns times steps that automatic refinement may reach")
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
     linear_solver: Literal["auto", "direct", "gamg"] = Field("auto", description="how linear systems are solved")
     petsc_options: dict[str, Any] = Field(default_factory=dict, description="PETSc options of the linear solver")
@@ -85,6 +97,25 @@ class FenicsSolver(Solver):
             raise OptionError("`measure_error=no` needs a number of `cells`: automatic refinement goes by the error.")
         if not isinstance(problem.domain, Box):
             problem.domain.mesh(options.cells)
+        self._check_time(problem, options)
+
+    @staticmethod
+    def _check_time(problem: Problem, options: FenicsOptions) -> None:
+        if not problem.evolves:
+            given = [name for name in ("steps", "step") if getattr(options, name) is not None]
+            if given:
+                raise OptionError(f"`{given[0]}` is for problems that run in time; {problem!r} does not.")
+            return
+        if options.steps is not None and options.step is not None:
+            raise OptionError("`steps` and `step` are both given; one of them decides the other.")
+        if options.step is not None:
+            ratio = problem.time.duration / options.step
+            if abs(ratio - round(ratio)) > 1e-6 * ratio or round(ratio) < 1:
+                raise OptionError(
+                    f"step={options.step:g} does not divide the time of {problem.time.duration:g}; with "
+                    f"steps={max(1, round(ratio))} it is {problem.time.duration / max(1, round(ratio)):.6g}."
+                )
+        choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
 
     def load(self) -> None:
         importlib.import_module("sciml.fem.hierarchy")
@@ -102,11 +133,12 @@ class FenicsSolver(Solver):
             error.solution = self._diverged(problem, options, context, error)
             raise
         level = outcome.delivered
+        field = FEField(problem, level.function) if level.trajectory is None else FEEvolution(problem, level.trajectory)
         seconds = Seconds(setup=outcome.setup_seconds, solve=outcome.solve_seconds)
         seconds.post = max(0.0, time.perf_counter() - start - seconds.setup - seconds.solve)
         return Solution(
             problem=problem,
-            field=FEField(problem, level.function),
+            field=field,
             solver=self.name,
             options=options.model_dump(),
             status="converged",
@@ -126,6 +158,7 @@ class FenicsSolver(Solver):
                 "linear_iterations": level.report.linear_iterations,
                 "start": level.report.start,
                 "levels": outcome.level_sizes,
+                **({"steps": level.steps} if problem.evolves else {}),
                 "compile_seconds": compile_seconds() - compiled,
                 "notes": outcome.notes,
             },

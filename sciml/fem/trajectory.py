@@ -1,0 +1,132 @@
+"""A solution in time: its states at some instants, and between them by interpolation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from dolfinx import fem
+
+from sciml.errors import OptionError
+from sciml.fem.algebra import choose_linear_solver
+from sciml.fem.discretisation import Discretisation
+from sciml.fem.functions import FEFunction
+from sciml.fem.meshes import FEMesh
+from sciml.fem.statics import Report, StaticReport
+from sciml.fem.stepping import System, march, stable_step
+from sciml.forms import Analysis
+from sciml.forms.schemes import choose_scheme
+
+__all__ = ["Trajectory", "common_instants", "solve_evolution"]
+
+_SAFETY = 0.9
+_EIGHTHS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """Finite element states at instants.
+
+    Attributes
+    ----------
+    mesh : FEMesh
+    space : dolfinx.fem.FunctionSpace
+    times : (m,) array
+        Ascending; the first is the start, the last the end.
+    states : (m, n) array
+        Degrees of freedom.
+    """
+
+    mesh: FEMesh
+    space: Any
+    times: np.ndarray
+    states: np.ndarray
+
+    def at(self, instant: float) -> FEFunction:
+        """The state at any time of the interval, by cubic interpolation between the four nearest instants."""
+        function = fem.Function(self.space)
+        first = int(np.clip(np.searchsorted(self.times, instant) - 2, 0, max(0, len(self.times) - 4)))
+        nodes = slice(first, first + 4)
+        function.x.array[:] = _lagrange(self.times[nodes], instant) @ self.states[nodes]
+        return FEFunction(self.mesh, function)
+
+
+def _lagrange(nodes: np.ndarray, x: float) -> np.ndarray:
+    """Weights of values at the nodes for the value at x."""
+    gaps = nodes[:, None] - nodes[None, :]
+    np.fill_diagonal(gaps, 1.0)
+    shifted = np.tile(x - nodes, (len(nodes), 1))
+    np.fill_diagonal(shifted, 1.0)
+    return np.prod(shifted / gaps, axis=1)
+
+
+def solve_evolution(
+    disc: Discretisation, analysis: Analysis, options: Any, steps: int | None, report: Report
+) -> tuple[Trajectory, StaticReport, int]:
+    """Run through the problem's time.
+
+    Parameters
+    ----------
+    disc : Discretisation
+    analysis : Analysis
+    options
+        With ``scheme, theta, rho_infinity, snapshots, linear_solver, tolerance``.
+    steps : int or None
+        Number of steps; None takes nine tenths of the longest stable step (scheme=explicit).
+    report : callable
+        Takes a line of text.
+
+    Returns
+    -------
+    Trajectory, StaticReport, int
+        The last is the number of steps.
+    """
+    problem = disc.problem
+    scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
+    choice = choose_linear_solver(
+        options.linear_solver,
+        symmetric=bool(analysis.symmetric),
+        definite=bool(analysis.monotone),
+        dim=problem.dim,
+        n_dofs=disc.n_dofs,
+    )
+    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance)
+    if scheme.name == "explicit":
+        steps = _stable_steps(system, steps)
+    assert steps is not None
+    kept = set(np.unique(np.round(np.linspace(0, steps, min(options.snapshots, steps + 1))).astype(int)))
+    if steps % _EIGHTHS == 0:
+        kept |= set(range(0, steps + 1, steps // _EIGHTHS))
+    times, states = [], []
+    for k, state in enumerate(march(system, scheme, steps)):
+        if k in kept:
+            times.append(state.t)
+            states.append(system.array(state.u))
+        if k % max(1, steps // 50) == 0:
+            report(f"step {k} of {steps}, t = {state.t:.4g}")
+    words = str(choice) if scheme.name != "explicit" else "none (lumped mass)"
+    outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
+    return Trajectory(disc.mesh, disc.space, np.array(times), np.array(states)), outcome, steps
+
+
+def _stable_steps(system: System, steps: int | None) -> int:
+    limit = stable_step(system)
+    duration = system.problem.time.duration
+    if steps is None:
+        return max(1, int(np.ceil(duration / (_SAFETY * limit))))
+    if duration / steps > limit:
+        raise OptionError(
+            f"A step of {duration / steps:.4g} is beyond the stability limit {limit:.4g} of scheme=explicit on this "
+            f"mesh; take at least {int(np.ceil(duration / limit))} steps or an implicit scheme."
+        )
+    return steps
+
+
+def common_instants(a: Trajectory, b: Trajectory) -> np.ndarray:
+    """Eight equidistant instants after the start where both keep them, else the end."""
+    eighths = a.times[0] + (a.times[-1] - a.times[0]) * np.arange(1, _EIGHTHS + 1) / _EIGHTHS
+    for times in (a.times, b.times):
+        if np.abs(times[:, None] - eighths).min(axis=0).max() > 1e-9 * (times[-1] - times[0]):
+            return eighths[-1:]
+    return eighths
