@@ -8,7 +8,7 @@ from pathlib import Path
 from sciml.cli.console import console, progress, result_table, significant
 from sciml.cli.folder import Request, output_folder
 from sciml.problem import Problem
-from sciml.solution import ExactField, Solution
+from sciml.solution import Solution, exact_solution
 from sciml.solvers.compare import Comparison, Row, check_comparison, compare, row_of
 from sciml.solvers.run import check_request, solve
 
@@ -44,7 +44,7 @@ def _solve(problem: Problem, request: Request, out: Path | None, force: bool, re
                 resume=resume and place is not None and place.has_checkpoint,
                 **options,
             )
-        exact = ExactField(problem) if problem.declaration.exact is not None else None
+        exact = exact_solution(problem)
         row = row_of(solution, solver, exact, "exact" if exact else None, None)
         if place is not None:
             written = _write_solution(solution, place.path, "solution")
@@ -76,6 +76,9 @@ def _write_solution(solution: Solution, folder: Path, name: str) -> list[str]:
     solution.save(folder / f"{name}.h5")
     if solution.problem.dim > 3:
         return [f"{name}.h5"]
+    if solution.problem.evolves:
+        solution.write_pvd(folder / f"{name}.pvd")
+        return [f"{name}.h5", f"{name}.pvd"]
     solution.write_vtu(folder / f"{name}.vtu")
     return [f"{name}.h5", f"{name}.vtu"]
 

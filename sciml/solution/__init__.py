@@ -1,5 +1,6 @@
 """Fields and solutions: evaluate, compare, export, draw."""
 
+from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField, Rule
 from sciml.solution.functionals import evaluate_quantities
@@ -10,15 +11,20 @@ __all__ = [
     "ADVICE",
     "ErrorEstimate",
     "Errors",
+    "Evolution",
+    "ExactEvolution",
     "ExactField",
+    "FEEvolution",
     "FEField",
     "Field",
+    "NetworkEvolution",
     "NetworkField",
     "Rule",
     "Seconds",
     "Solution",
     "Status",
     "evaluate_quantities",
+    "exact_solution",
     "load_solution",
     "measure_errors",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -15,7 +16,10 @@ from sciml.problem.mesh.topology import number_nodes
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import Field
 
-__all__ = ["export_mesh", "point_fields", "write_vtu", "write_xdmf"]
+if TYPE_CHECKING:
+    from sciml.solution.evolution import Evolution
+
+__all__ = ["export_mesh", "point_fields", "write_pvd", "write_vtu", "write_xdmf"]
 
 _XDMF_TOPOLOGY = {
     ("interval", 1): "Polyline",
@@ -116,6 +120,22 @@ def write_vtu(field: Field, path: str | Path) -> Path:
     with atomic_path(path) as temporary:
         content.write(temporary, file_format="vtu")
     return Path(path)
+
+
+def write_pvd(evolution: Evolution, path: str | Path) -> Path:
+    """Write an evolution as ``NAME.pvd`` with ``NAME_0000.vtu`` … beside it, one for each instant it keeps."""
+    path = Path(path)
+    entries = []
+    for number, instant in enumerate(evolution.times):
+        piece = path.with_name(f"{path.stem}_{number:04d}.vtu")
+        write_vtu(evolution.at(float(instant)), piece)
+        entries.append(f'    <DataSet timestep="{float(instant)!r}" group="" part="0" file={quoteattr(piece.name)}/>\n')
+    text = (
+        '<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">\n  <Collection>\n'
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "".join(entries) + "  </Collection>\n</VTKFile>\n", encoding="utf-8")
+    return path
 
 
 def write_xdmf(field: Field, path: str | Path) -> Path:

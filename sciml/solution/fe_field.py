@@ -83,6 +83,11 @@ class FEField(Field):
 
     @classmethod
     def restore(cls, group: h5py.Group, problem: Problem) -> FEField:
+        return cls.restored(group, problem)[0]
+
+    @classmethod
+    def restored(cls, group: h5py.Group, problem: Problem) -> tuple[FEField, np.ndarray]:
+        """The field, and for each node of its space the stored one, by which further states can be read."""
         from dolfinx import fem
 
         from sciml.fem import FEFunction, FEMesh
@@ -104,10 +109,11 @@ class FEField(Field):
         own = space.dofmap.list[mesh.cell_of_input]
         stored = group["cell_dofs"][()]
         points, there = space.tabulate_dof_coordinates()[:, : data.dim], group["dof_points"][()]
-        values, given = function.x.array.reshape(len(points), -1), group["dof_values"][()]
+        order = np.zeros(len(points), dtype=np.int64)
         for cells in np.array_split(np.arange(len(own)), 1 + own.size * own.shape[1] // 2_000_000):
             gap = np.linalg.norm(points[own[cells]][:, :, None] - there[stored[cells]][:, None], axis=3)
             if gap.min(axis=2).max(initial=0.0) > 1e-8 * data.diameter:
                 raise OutputError("The stored field does not fit its mesh; the file is damaged.")
-            values[own[cells]] = given[np.take_along_axis(stored[cells], gap.argmin(axis=2), axis=1)]
-        return cls(problem, FEFunction(mesh, function))
+            order[own[cells]] = np.take_along_axis(stored[cells], gap.argmin(axis=2), axis=1)
+        function.x.array[:] = group["dof_values"][()][order].ravel()
+        return cls(problem, FEFunction(mesh, function)), order

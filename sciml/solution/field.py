@@ -212,7 +212,7 @@ class NetworkField(Field):
             group.create_dataset(name, data=tensor.cpu().numpy())
 
     @classmethod
-    def restore(cls, group: h5py.Group, problem: Problem, module: torch.nn.Module | None = None) -> Field:
+    def restore(cls, group: h5py.Group, problem: Problem, module: torch.nn.Module | None = None) -> NetworkField:
         import json
 
         from sciml.nn import PhysicalNetwork

@@ -8,12 +8,14 @@ import numpy as np
 
 from sciml.errors import UnsupportedError
 from sciml.problem import Box
+from sciml.solution.evolution import Evolution
 from sciml.solution.field import Field, Rule, refuse_mismatch
 from sciml.solution.importance import fit_mixture, importance_rule
 
 __all__ = ["Errors", "measure_errors"]
 
 _REPLICATES = 4
+_INSTANTS = 17
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,12 @@ class Errors:
         return asdict(self)
 
 
-def measure_errors(field: Field, truth: Field, *, n_target: int = 65_536, seed: int = 0) -> Errors:
-    """Compare two fields on the same domain.
+def measure_errors(
+    field: Field | Evolution, truth: Field | Evolution, *, n_target: int = 65_536, seed: int = 0
+) -> Errors:
+    """Compare two fields on the same domain, or two evolutions over the same time.
+
+    In time by the trapezoidal rule over at most 17 of the instants that `field` keeps.
 
     Up to three dimensions by quadrature: on the truth's mesh, or on the field's, or on the domain. Above, by
     quasi-Monte-Carlo with points that follow the truth (see :mod:`sciml.solution.importance`).
@@ -67,6 +73,8 @@ def measure_errors(field: Field, truth: Field, *, n_target: int = 65_536, seed: 
     UnsupportedError
         The fields have different dimensions or shapes, or do not share a domain.
     """
+    if isinstance(field, Evolution) or isinstance(truth, Evolution):
+        return _in_time(field, truth, n_target)
     refuse_mismatch(field, truth)
     if field.problem.dim > 3:
         return _by_importance(field, truth, n_target, seed)
@@ -90,11 +98,33 @@ def _by_importance(field: Field, truth: Field, n_target: int, seed: int) -> Erro
     return _errors(field, truth, rules)
 
 
+def _in_time(field: Field | Evolution, truth: Field | Evolution, n_target: int) -> Errors:
+    if not (isinstance(field, Evolution) and isinstance(truth, Evolution)):
+        raise UnsupportedError("One of the two runs in time and the other does not; compare states by `.at(t)`.")
+    some = np.unique(np.round(np.linspace(0, len(field.times) - 1, min(len(field.times), _INSTANTS))).astype(int))
+    times = field.times[some]
+    weights = np.convolve(np.diff(times), [0.5, 0.5]) if len(times) > 1 else np.ones(1)
+    sums, n_points = np.zeros(5), 0
+    for instant, weight in zip(times, weights, strict=True):
+        own, true = field.at(float(instant)), truth.at(float(instant))
+        # A quarter of the points does at each of several instants.
+        rule = (true if true.mesh is not None or own.mesh is None else own).rule(n_target // 4)
+        here = np.array(_sums(own, true, rule))
+        sums[:4] += weight * here[:4]
+        sums[4] = max(sums[4], here[4])
+        n_points += len(rule.weights)
+    return _summary(sums[None, :], truth.problem.domain.size, n_points)
+
+
 def _errors(field: Field, truth: Field, rules: list[Rule]) -> Errors:
     sums = np.array([_sums(field, truth, rule) for rule in rules])
+    return _summary(sums, truth.problem.domain.size, sum(len(rule.weights) for rule in rules))
+
+
+def _summary(sums: np.ndarray, length: float, n_points: int) -> Errors:
+    """Errors from ∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e| of independent point sets."""
     ratios = np.sqrt(sums[:, 0] / np.maximum(sums[:, 2], 1e-300))
     # Slopes count in multiples of 1/L, so that the sum has one unit.
-    length = truth.problem.domain.size
     e0, e1, u0, u1, largest = *(sums[:, :4].mean(axis=0) * [1, length**2, 1, length**2]), sums[:, 4].max()
     return Errors(
         relative_l2=_ratio(e0, u0),
@@ -102,8 +132,8 @@ def _errors(field: Field, truth: Field, rules: list[Rule]) -> Errors:
         max_error=float(largest),
         l2=float(np.sqrt(e0)),
         truth_l2=float(np.sqrt(u0)),
-        integration_error=float(ratios.std() / max(ratios.mean(), 1e-300)) if len(rules) > 1 else 0.0,
-        n_points=sum(len(rule.weights) for rule in rules),
+        integration_error=float(ratios.std() / max(ratios.mean(), 1e-300)) if len(sums) > 1 else 0.0,
+        n_points=n_points,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from matplotlib.tri import Triangulation
 from sciml.files import atomic_path
 from sciml.problem import Box, MeshData
 from sciml.problem.mesh.cells import ReferenceCell, lattice
+from sciml.solution.evolution import Evolution, exact_solution
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, Rule, refuse_mismatch
 
@@ -27,11 +29,10 @@ _SEQUENTIAL, _DIVERGING = "viridis", "RdBu_r"
 _POINTS = 20_000
 
 
-def plot_solution(solution: Solution, path: str | Path | None, truth: Field | None) -> Figure:
+def plot_solution(solution: Solution, path: str | Path | None, truth: Field | Evolution | None) -> Figure:
     """Draw a solution; see :meth:`Solution.plot`."""
     problem = solution.problem
-    if truth is None and problem.declaration.exact is not None:
-        truth = ExactField(problem)
+    truth = exact_solution(problem) if truth is None else truth
     figure = plot_fields([(solution.solver, solution.field)], truth, title=problem.title or problem.name)
     if path is not None:
         save_figure(figure, path)
@@ -44,13 +45,16 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, dpi=130)
 
 
-def plot_fields(fields: list[tuple[str, Field]], truth: Field | None, *, title: str = "") -> Figure:
+def plot_fields(
+    fields: Sequence[tuple[str, Field | Evolution]], truth: Field | Evolution | None, *, title: str = ""
+) -> Figure:
     """Draw several fields of one problem with their errors against a truth.
 
     Parameters
     ----------
-    fields : list of (label, Field)
-    truth : Field or None
+    fields : list of (label, Field or Evolution)
+        What runs in time is drawn at three instants, at the end only where there are several.
+    truth : Field, Evolution or None
     title : str
 
     Returns
@@ -63,10 +67,27 @@ def plot_fields(fields: list[tuple[str, Field]], truth: Field | None, *, title: 
     UnsupportedError
         A field and the truth have different dimensions or shapes.
     """
-    if truth is not None:
-        for _, field in fields:
-            refuse_mismatch(field, truth)
-    return _lines(fields, truth, title) if fields[0][1].problem.dim == 1 else _maps(fields, truth, title)
+    rows = [row for label, field in fields for row in _rows(label, field, truth, 3 if len(fields) == 1 else 1)]
+    for _, field, true in rows:
+        if true is not None:
+            refuse_mismatch(field, true)
+    return _lines(rows, title) if fields[0][1].problem.dim == 1 else _maps(rows, title)
+
+
+Row = tuple[str, Field, Field | None]
+
+
+def _rows(label: str, field: Field | Evolution, truth: Field | Evolution | None, instants: int) -> list[Row]:
+    """Fields to draw, each with its truth."""
+    if not isinstance(field, Evolution):
+        assert not isinstance(truth, Evolution)
+        return [(label, field, truth)]
+    assert truth is None or isinstance(truth, Evolution)
+    places = np.round(np.arange(1, instants + 1) / instants * (len(field.times) - 1)).astype(int)
+    return [
+        (f"{label}, t = {t:.3g}", field.at(t), None if truth is None else truth.at(t))
+        for t in map(float, field.times[places])
+    ]
 
 
 def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
@@ -76,22 +97,25 @@ def _figure(rows: int, columns: int, width: float, height: float) -> tuple[Figur
     return figure, np.atleast_2d(figure.subplots(rows, columns, squeeze=False))
 
 
-def _lines(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> Figure:
-    problem = fields[0][1].problem
+def _lines(rows: list[Row], title: str) -> Figure:
+    problem, truth = rows[0][1].problem, rows[0][2]
     x = np.linspace(problem.domain.lower[0], problem.domain.upper[0], 801)
     figure, axes = _figure(1, 1 if truth is None else 2, 5.0, 3.6)
-    reference = None if truth is None else _magnitude(truth.evaluate(x[:, None]))
-    if reference is not None:
-        axes[0, 0].plot(x, reference, "k--", lw=1, label=_truth_label(truth))
-    for label, field in fields:
+    drawn = None
+    for label, field, truth in rows:
         values = field.evaluate(x[:, None])
         axes[0, 0].plot(x, _magnitude(values), label=label)
         if truth is not None:
-            error = _magnitude(values - truth.evaluate(x[:, None]))
+            reference = truth.evaluate(x[:, None])
+            error = _magnitude(values - reference)
             axes[0, 1].semilogy(x, np.abs(error) + 1e-300, label=label)
+            if truth is not drawn:
+                name = _truth_label(truth) if drawn is None else None
+                axes[0, 0].plot(x, _magnitude(reference), "k--", lw=1, label=name)
+                drawn = truth
     axes[0, 0].set(xlabel="x₀", ylabel=problem.field_name)
     axes[0, 0].legend()
-    if reference is not None:
+    if drawn is not None:
         axes[0, 1].set(xlabel="x₀", ylabel="|error|", ylim=_log_limits(axes[0, 1]))
     figure.suptitle(title)
     return figure
@@ -112,17 +136,17 @@ def _magnitude(values: np.ndarray) -> np.ndarray:
     return values if values.ndim == 1 else np.linalg.norm(values, axis=1)
 
 
-def _maps(fields: list[tuple[str, Field]], truth: Field | None, title: str) -> Figure:
-    problem = fields[0][1].problem
-    plane = _plane(fields[0][1])
-    reference = None if truth is None else plane.values(truth)
-    columns = 1 if reference is None else 3
+def _maps(rows: list[Row], title: str) -> Figure:
+    problem, truth = rows[0][1].problem, rows[0][2]
+    plane = _plane(rows[0][1])
+    columns = 1 if truth is None else 3
     extent = np.ptp(plane.points[:, :2], axis=0)
     height = float(np.clip(4.2 * extent[1] / extent[0], 2.0, 6.0))
-    figure, axes = _figure(len(fields), columns, 4.8, height)
+    figure, axes = _figure(len(rows), columns, 4.8, height)
     name = problem.field_name if problem.shape == () else f"|{problem.field_name}|"
-    for row, (label, field) in enumerate(fields):
+    for row, (label, field, truth) in enumerate(rows):
         values = plane.values(field)
+        reference = None if truth is None else plane.values(truth)
         shown = [_magnitude(values)] + ([] if reference is None else [_magnitude(reference)])
         limits = float(min(map(np.nanmin, shown))), float(max(map(np.nanmax, shown)))
         _draw(figure, axes[row, 0], plane.triangulation, shown[0], f"{name}, {label}", limits, _SEQUENTIAL)

@@ -12,10 +12,11 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from sciml.errors import OptionError, OutputError
+from sciml.errors import OptionError, OutputError, ParameterError, UnsupportedError
 from sciml.files import hdf5_file, write_json
 from sciml.problem import Problem
-from sciml.solution.export import write_vtu, write_xdmf
+from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
+from sciml.solution.export import write_pvd, write_vtu, write_xdmf
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField
 from sciml.solution.functionals import evaluate_quantities
@@ -34,7 +35,8 @@ ADVICE: dict[str, str] = {
 }
 RAISING = ("diverged", "outside_range")
 FORMAT = 1
-_FIELDS: dict[str, type[Field]] = {kind.kind: kind for kind in (FEField, NetworkField, ExactField)}
+_KINDS = (FEField, NetworkField, ExactField, FEEvolution, NetworkEvolution, ExactEvolution)
+_FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}
 
 
 @dataclass
@@ -81,8 +83,8 @@ class Solution:
     Attributes
     ----------
     problem : Problem
-    field : Field
-        Evaluate it anywhere; see :meth:`evaluate`, :meth:`gradient`.
+    field : Field or Evolution
+        Evaluate it anywhere; see :meth:`evaluate`, :meth:`gradient`. An Evolution where the problem runs in time.
     solver : str
     options : dict
         All options, defaults included.
@@ -109,7 +111,7 @@ class Solution:
     """
 
     problem: Problem
-    field: Field
+    field: Field | Evolution
     solver: str
     options: dict[str, Any]
     status: Status
@@ -129,15 +131,34 @@ class Solution:
     def __repr__(self) -> str:
         return f"<Solution of {self.problem!r} by {self.solver}: {self.status}>"
 
-    def evaluate(self, points: Any) -> np.ndarray:
-        """Values at points ``(n, dim)`` → ``(n,)`` or ``(n, k)``; NaN outside of the domain's mesh."""
-        return self.field.evaluate(self._points(points))
+    def evaluate(self, points: Any, t: Any = None) -> np.ndarray:
+        """Values at points ``(n, dim)`` → ``(n,)`` or ``(n, k)``; NaN outside of the domain's mesh.
+
+        Where the problem runs in time, `t` is an instant, or ``(m,)`` of them → ``(m, n)`` or ``(m, n, k)``.
+        """
+        return self._of("evaluate", points, t)
 
     __call__ = evaluate
 
-    def gradient(self, points: Any) -> np.ndarray:
-        """Gradients at points ``(n, dim)`` → ``(n, dim)`` or ``(n, k, dim)``."""
-        return self.field.gradient(self._points(points))
+    def gradient(self, points: Any, t: Any = None) -> np.ndarray:
+        """Gradients in space at points ``(n, dim)`` → ``(n, dim)`` or ``(n, k, dim)``; `t` as for :meth:`evaluate`."""
+        return self._of("gradient", points, t)
+
+    def at(self, t: float) -> Field:
+        """The field at an instant, of a problem that runs in time."""
+        if not isinstance(self.field, Evolution):
+            raise UnsupportedError(f"{self.problem!r} does not run in time; its solution has no instants.")
+        return self.field.at(t)
+
+    def _of(self, what: str, points: Any, t: Any) -> np.ndarray:
+        points = self._points(points)
+        if isinstance(self.field, Evolution):
+            if t is None:
+                raise ParameterError(f"{self.problem!r} runs in time; give the time t of the values wanted.")
+            return getattr(self.field, what)(points, t)
+        if t is not None:
+            raise ParameterError(f"{self.problem!r} does not run in time; leave out t.")
+        return getattr(self.field, what)(points)
 
     def _points(self, points: Any) -> np.ndarray:
         array = np.asarray(points, dtype=float)
@@ -145,12 +166,12 @@ class Solution:
             raise ValueError(f"points have shape {array.shape}; needed is (n, {self.problem.dim}), one row a point.")
         return array
 
-    def error(self, truth: Solution | Field | None = None, *, n_points: int = 65_536) -> Errors:
+    def error(self, truth: Solution | Field | Evolution | None = None, *, n_points: int = 65_536) -> Errors:
         """Errors against another solution, or against the exact one.
 
         Parameters
         ----------
-        truth : Solution or Field, optional
+        truth : Solution, Field or Evolution, optional
             The problem's exact solution by default.
         n_points : int
             About how many quadrature points.
@@ -161,12 +182,29 @@ class Solution:
             No truth was given and the problem has no exact solution.
         """
         if truth is None:
-            truth = ExactField(self.problem)
+            truth = exact_solution(self.problem) or ExactField(self.problem)
         return measure_errors(self.field, truth.field if isinstance(truth, Solution) else truth, n_target=n_points)
 
     def quantities(self) -> dict[str, float]:
-        """The problem's quantities of interest."""
-        return evaluate_quantities(self.problem, self.field)
+        """The problem's quantities of interest (at the end, of a problem that runs in time)."""
+        field = self.final
+        return evaluate_quantities(field.problem, field)
+
+    def quantities_over_time(self) -> dict[str, np.ndarray]:
+        """The quantities of interest at the instants ``times`` of a problem that runs in time."""
+        times = self.times
+        rows = [evaluate_quantities(f.problem, f) for f in map(self.at, times)]
+        return {"t": times} | {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    @property
+    def times(self) -> np.ndarray:
+        """The instants that are kept, of a problem that runs in time."""
+        return self.field.times if isinstance(self.field, Evolution) else np.zeros(0)
+
+    @property
+    def final(self) -> Field:
+        """The field; at the end, for a problem that runs in time."""
+        return self.field.final if isinstance(self.field, Evolution) else self.field
 
     # -- files -------------------------------------------------------------------------------------------
 
@@ -213,24 +251,30 @@ class Solution:
         return Path(path)
 
     def write_vtu(self, path: str | Path) -> Path:
-        """Write the field for ParaView (and pyvista, meshio) as VTU."""
-        return write_vtu(self.field, path)
+        """Write the field (at the end, if it runs in time) for ParaView, pyvista and meshio as VTU."""
+        return write_vtu(self.final, path)
+
+    def write_pvd(self, path: str | Path) -> Path:
+        """Write all instants that are kept for ParaView: one VTU file each, and a ``.pvd`` file that lists them."""
+        if not isinstance(self.field, Evolution):
+            raise UnsupportedError(f"{self.problem!r} does not run in time; write its solution by write_vtu.")
+        return write_pvd(self.field, path)
 
     def write_xdmf(self, path: str | Path) -> Path:
-        """Write the field for ParaView (and pyvista) as XDMF with HDF5 arrays beside it.
+        """Write the field (at the end, if it runs in time) for ParaView and pyvista as XDMF, arrays in HDF5 beside it.
 
         It is a time series of one step, which ``meshio.xdmf.TimeSeriesReader`` reads and ``meshio.read`` does not.
         """
-        return write_xdmf(self.field, path)
+        return write_xdmf(self.final, path)
 
-    def plot(self, path: str | Path | None = None, truth: Solution | Field | None = None) -> Any:
-        """Draw the solution, the truth and the error side by side.
+    def plot(self, path: str | Path | None = None, truth: Solution | Field | Evolution | None = None) -> Any:
+        """Draw the solution, the truth and the error side by side; several instants of one that runs in time.
 
         Parameters
         ----------
         path : path, optional
             Write a picture file in place of returning the figure.
-        truth : Solution or Field, optional
+        truth : Solution, Field or Evolution, optional
             The exact solution by default, if there is one.
 
         Returns
@@ -244,7 +288,7 @@ class Solution:
         """
         from sciml.solution.plot import plot_solution
 
-        if isinstance(path, (Solution, Field)):
+        if isinstance(path, (Solution, Field, Evolution)):
             raise OptionError(
                 "The first argument of `plot` is a path; hand a truth in by name, as in plot(truth=other)."
             )
@@ -297,7 +341,7 @@ def load_solution(path: str | Path, problem: Problem | None = None, *, module: A
             _refuse_another(path, record, problem)
             group = file["field"]
             kind = _FIELDS[str(group.attrs["kind"])]
-            extra = {"module": module} if kind is NetworkField else {}
+            extra = {"module": module} if kind in (NetworkField, NetworkEvolution) else {}
             restored = kind.restore(group, problem, **extra)
             history = {name: item[()] for name, item in file.get("history", {}).items()}
     except (OSError, KeyError) as error:

@@ -10,7 +10,7 @@ from typing import Any
 from sciml.errors import DivergenceError, OptionError
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver
-from sciml.solution import Errors, ExactField, Field, Solution
+from sciml.solution import Errors, Evolution, Field, Solution, exact_solution
 from sciml.solution.solution import RAISING
 from sciml.solvers.base import Progress
 from sciml.solvers.run import check_request, solve, who_can
@@ -96,7 +96,7 @@ class Row:
 
 
 def row_of(
-    solution: Solution, label: str, truth: Field | None, truth_name: str | None, truth_error: float | None
+    solution: Solution, label: str, truth: Field | Evolution | None, truth_name: str | None, truth_error: float | None
 ) -> Row:
     """Measure a solution against a truth."""
     errors = None if truth is None else solution.error(truth)
@@ -114,13 +114,13 @@ class Comparison:
     Attributes
     ----------
     problem : Problem
-    truth : Field or None
+    truth : Field, Evolution or None
     truth_name : str or None
     rows : list of Row
     """
 
     problem: Problem
-    truth: Field | None
+    truth: Field | Evolution | None
     truth_name: str | None
     rows: list[Row] = field(default_factory=list)
 
@@ -218,7 +218,7 @@ def compare(
     if can_refer and REFERENCE not in [name for name, _ in requests]:
         requests.insert(0, (REFERENCE, {}))
     if problem.declaration.exact is not None:
-        comparison = Comparison(problem, ExactField(problem), "exact")
+        comparison = Comparison(problem, exact_solution(problem), "exact")
         truth_error: float | None = 0.0
     else:
         comparison, truth_error = _refer(problem, can_refer, report)
@@ -261,7 +261,8 @@ def _refer(problem: Problem, can_refer: bool, report: Any) -> tuple[Comparison, 
         return Comparison(problem, None, None), None
     from sciml.problem import Box
 
-    sharper: dict[str, Any] = {"accuracy": 1e-6} if isinstance(problem.domain, Box) else {"refine": 2}
+    accuracy = 1e-4 if problem.evolves else 1e-6
+    sharper: dict[str, Any] = {"accuracy": accuracy} if isinstance(problem.domain, Box) else {"refine": 2}
     solution = solve(problem, REFERENCE, report=report, **sharper)
     estimate = solution.error_estimate
     own = None if estimate is None else estimate.relative_l2
