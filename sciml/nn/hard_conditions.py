@@ -28,6 +28,8 @@ __all__ = ["HardConditions", "hard_conditions_obstacle"]
 
 def hard_conditions_obstacle(problem: Problem) -> str | None:
     """Why Dirichlet conditions cannot be built in, or None."""
+    if problem.evolves:
+        return "the problem runs in time"
     if not isinstance(problem.domain, Box):
         return "the domain is not a box"
     data = [ufl.as_ufl(condition_data(problem, c)) for c in problem.dirichlet]

@@ -23,9 +23,9 @@ class PhysicalNetwork(torch.nn.Module):
     Parameters
     ----------
     network : torch.nn.Module
-        Maps ``(n, dim)`` in [−1, 1]^dim to ``(n, k)``.
+        Maps ``(n, dim)`` in [−1, 1]^dim to ``(n, k)``; of a problem that runs in time, the time is one more input.
     problem : Problem
-        Gives the bounding box, and the conditions if `hard`.
+        Gives the bounding box (and the time), and the conditions if `hard`.
     unknown_scale : float
         U.
     hard : bool
@@ -47,8 +47,9 @@ class PhysicalNetwork(torch.nn.Module):
         super().__init__()
         self.network = network
         self.unknown_scale = float(unknown_scale)
-        self.lower = np.array(problem.domain.lower)
-        self.upper = np.array(problem.domain.upper)
+        span = [[problem.time.start, problem.time.end]] if problem.evolves else []
+        bounds = [*zip(problem.domain.lower, problem.domain.upper, strict=True), *span]
+        self.lower, self.upper = np.array(bounds, dtype=float).T
         self.conditions = HardConditions(problem) if hard else None
         self.offset = np.zeros(problem.n_components) if offset is None else np.array(offset, dtype=float)
         if self.conditions is not None:

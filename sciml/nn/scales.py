@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sciml.forms import PointwiseOperator, analyse, balance, condition_value, number
+from sciml.forms import PointwiseOperator, analyse, balance, condition_value, initial_value, number
 from sciml.forms.pointwise import pointwise
 from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin
 
@@ -35,16 +35,19 @@ class Scales:
     offset : tuple of float
         What u is near to, for each component: its prescribed mean, or the mean of Dirichlet and Robin values where
         that is more than ten times U, or zero.
+    rate : float
+        Of the terms in time for u = 1: the larger of damping/T and mass/T² with the duration T; zero without them.
     flux : float
         A U / L.
     residual : float
-        A U / L².
+        A U / L², or that of the terms in time if they are larger.
     """
 
     length: float
     stiffness: float
     unknown: float
     offset: tuple[float, ...] = (0.0,)
+    rate: float = 0.0
 
     @property
     def flux(self) -> float:
@@ -52,7 +55,7 @@ class Scales:
 
     @property
     def residual(self) -> float:
-        return self.flux / self.length
+        return max(self.flux / self.length, self.rate * self.unknown)
 
     def as_dict(self) -> dict[str, Any]:
         """For the record."""
@@ -69,18 +72,40 @@ def problem_scales(problem: Problem, seed: int = 0) -> Scales:
     generator = np.random.default_rng(seed)
     d, k = problem.dim, problem.n_components
     blocks = np.abs(analyse(problem).blocks[:, : d * k, : d * k]).max(axis=(1, 2))
-    samples = _Samples(problem, float(np.median(blocks)) or 1.0, generator)
+    stiffness = float(np.median(blocks)) or 1.0
+    rate = _rate(problem, generator)
+    samples = [_Samples(member, stiffness, rate, generator) for member in _instants(problem)]
+
+    def deviation(state: np.ndarray) -> float:
+        return max(sample.deviation(state) for sample in samples)
+
     offset, mean = np.zeros(k), problem.declaration.mean
     if mean is not None:
         offset[:] = number(problem, mean.value)
     else:
-        near = samples.mean_value()
-        offset = np.where(np.abs(near) > _LARGE_OFFSET * samples.deviation(near), near, offset)
+        near = samples[0].mean_value()
+        offset = np.where(np.abs(near) > _LARGE_OFFSET * deviation(near), near, offset)
     largest = float(np.abs(offset).max())
-    unknown = samples.deviation(offset)
+    unknown = deviation(offset)
     if unknown <= _ROUNDING * largest:
         unknown = largest or 1.0
-    return Scales(problem.domain.size, samples.stiffness, unknown, tuple(offset.tolist()))
+    return Scales(problem.domain.size, stiffness, unknown, tuple(offset.tolist()), rate)
+
+
+def _instants(problem: Problem) -> list[Problem]:
+    """The problem at some of its times."""
+    if not problem.evolves:
+        return [problem]
+    return [problem.at_time(float(t)) for t in np.linspace(problem.time.start, problem.time.end, 5)]
+
+
+def _rate(problem: Problem, generator: np.random.Generator) -> float:
+    if not problem.evolves:
+        return 0.0
+    declared, duration = problem.declaration, problem.time.duration
+    points = problem.domain.sample(256, generator)
+    factors = [(declared.damping, duration), (declared.mass, duration**2)]
+    return max(float(np.abs(pointwise(problem, f).at(points)).mean()) / time for f, time in factors if f is not None)
 
 
 @dataclass(frozen=True)
@@ -98,9 +123,9 @@ class _Datum:
 class _Samples:
     """Load and boundary data at random points, to be looked at for several constant states of the unknown."""
 
-    def __init__(self, problem: Problem, stiffness: float, generator: np.random.Generator) -> None:
+    def __init__(self, problem: Problem, stiffness: float, rate: float, generator: np.random.Generator) -> None:
         law = balance(problem)
-        self.problem, self.stiffness = problem, stiffness
+        self.problem, self.stiffness, self.rate = problem, stiffness, rate
         self._points = problem.domain.sample(4096, generator)
         self._load = pointwise(problem, law.load).at(self._points)
         self._reaction = pointwise(problem, law.reaction)
@@ -129,7 +154,9 @@ class _Samples:
         length = self.problem.domain.size
         reaction = _at_constant(self._reaction, state, self._points)
         source = self._load - np.where(np.isfinite(reaction), reaction, 0.0)
-        candidates = [float(np.abs(source).mean()) * length**2 / (8 * self.stiffness)]
+        # What evolves is held back by the terms in time as well.
+        held = max(8 * self.stiffness / length**2, self.rate)
+        candidates = [float(np.abs(source).mean()) / held, *self._initial_deviation(state)]
         for datum in self._data:
             values = _at_constant(datum.value, state, datum.points, datum.normals)
             if isinstance(datum.condition, (Dirichlet, Robin)):
@@ -137,6 +164,19 @@ class _Samples:
             elif isinstance(datum.condition, Neumann):
                 candidates.append(float(np.abs(values).mean()) * length / self.stiffness)
         return max(candidates)
+
+    def _initial_deviation(self, state: np.ndarray) -> list[float]:
+        problem = self.problem
+        if not problem.evolves:
+            return []
+        out = []
+        for component, value in enumerate(state):
+            start = initial_value(problem, component).at(self._points)
+            out.append(float(np.abs(start - value).mean()))
+            if problem.declaration.mass is not None:
+                velocity = initial_value(problem, component, velocity=True).at(self._points)
+                out.append(float(np.abs(velocity).mean()) * problem.time.duration)
+        return out
 
 
 def _at_constant(

@@ -15,7 +15,7 @@ from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import analyse
 from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, problem_scales
 from sciml.problem import Problem
-from sciml.solution import ADVICE, NetworkField, Seconds, Solution
+from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 from sciml.solvers.deepxde import records
 from sciml.solvers.deepxde.isolation import checked_device, isolated
@@ -37,7 +37,7 @@ class DeepxdeOptions(SolverOptions):
     learning_rate: float = Field(2e-3, gt=0, description="of Adam")
     lbfgs: int = Field(2000, ge=0, description="L-BFGS iterations after Adam")
     points: int = Field(1000, ge=1, description="collocation points in the domain")
-    boundary_points: int = Field(240, ge=1, description="points on the boundary")
+    boundary_points: int = Field(240, ge=1, description="points on the boundary (and at the start of the time)")
     conditions: Literal["auto", "hard", "soft"] = Field(
         "auto", description="Dirichlet conditions built in (boxes), as loss terms, or built in where possible"
     )
@@ -70,7 +70,8 @@ class DeepxdeSolver(Solver):
     The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples
     of its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
     Dirichlet conditions are built into the network unless their values have a kink or contradict each other where
-    sides meet; elsewhere they are loss terms. The network learns the deviation from the scales' offset. Adam comes
+    sides meet; elsewhere they are loss terms. Of a problem that runs in time the time is one more input, and the state
+    at the start a loss term. The network learns the deviation from the scales' offset. Adam comes
     first, then L-BFGS.
 
     Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an
@@ -173,7 +174,7 @@ class DeepxdeSolver(Solver):
         losses = np.array([terms for _, terms in result.history])
         return Solution(
             problem=problem,
-            field=NetworkField(problem, model),
+            field=NetworkEvolution(problem, model) if problem.evolves else NetworkField(problem, model),
             solver=self.name,
             options=kept,
             status=result.status,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciml.forms import Derivative, boundary_residual, jet_of_output, number, strong_residual
+from sciml.forms import Derivative, boundary_residual, initial_residual, jet_of_output, number, strong_residual
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
 from sciml.problem import Condition, Dirichlet, Mean, Part, Problem
@@ -103,17 +103,29 @@ def build_training(
         For the points.
     """
     setup = _Setup(problem, scales, hard, boundary_weight, flux_weight, _JetCache())
+    terms = _boundary_terms(setup, boundary_points, generator)
+    if problem.evolves:
+        terms += _initial_terms(setup, boundary_points, generator)
     return Training(
-        dim=problem.dim,
+        dim=problem.dim + problem.evolves,
         outputs=problem.n_components,
         residual=_equation(setup),
         residual_weights=[1.0] * problem.n_components,
-        interior=problem.domain.quasi_random(points, generator),
-        candidates=problem.domain.sample,
-        boundary=tuple(_boundary_terms(setup, boundary_points, generator)),
+        interior=_timed(problem, problem.domain.quasi_random(points, generator), generator),
+        candidates=lambda n, generator: _timed(problem, problem.domain.sample(n, generator), generator),
+        boundary=tuple(terms),
         feature_transform=model.scaled,
         output_transform=model.finish,
     )
+
+
+def _timed(problem: Problem, points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Points with a time of the problem's, where it runs in time: one in each of n equal spans, in random order."""
+    if not problem.evolves:
+        return points
+    n = len(points)
+    fractions = (generator.permutation(n) + generator.random(n)) / n
+    return np.column_stack([points, problem.time.start + fractions * problem.time.duration])
 
 
 def _equation(setup: _Setup) -> Any:
@@ -134,7 +146,8 @@ def _boundary_terms(setup: _Setup, total: int, generator: np.random.Generator) -
     whole = sum(piece.part.measure for piece in pieces)
     terms = []
     for piece in pieces:
-        points, normals = _spread(piece.part, max(_FEWEST, round(total * piece.part.measure / whole)), generator)
+        n = max(_FEWEST, round(total * piece.part.measure / whole))
+        points, normals = _spread(problem, piece.part, n, generator)
         for component, condition in enumerate(piece.conditions):
             if not (setup.hard and isinstance(condition, Dirichlet)):
                 terms.append(_term(setup, condition, component, points, normals))
@@ -143,9 +156,11 @@ def _boundary_terms(setup: _Setup, total: int, generator: np.random.Generator) -
     return terms
 
 
-def _spread(part: Part, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points on a part; a part of isolated points (the end of an interval) needs each only once."""
+def _spread(problem: Problem, part: Part, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points on a part; a part of isolated points (the end of an interval) needs each only once, or at many times."""
     points, normals = part.sample(n, generator)
+    if problem.evolves:
+        return _timed(problem, points, generator), normals
     if part.domain.dim == 1:
         points, first = np.unique(points, axis=0, return_index=True)
         normals = normals[first]
@@ -168,6 +183,28 @@ def _term(
 
     name = f"{'natural' if condition is None else condition}, component {component}"
     return BoundaryTerm(name, points, residual, setup.boundary_weight if essential else setup.flux_weight)
+
+
+def _initial_terms(setup: _Setup, n: int, generator: np.random.Generator) -> list[BoundaryTerm]:
+    """The state at the start, and its rate for a law with mass."""
+    problem = setup.problem
+    space = problem.domain.quasi_random(n, generator)
+    points = np.column_stack([space, np.full(n, problem.time.start)])
+    orders = [False, True] if problem.declaration.mass is not None else [False]
+    return [_initial_term(setup, c, velocity, points) for c in range(problem.n_components) for velocity in orders]
+
+
+def _initial_term(setup: _Setup, component: int, velocity: bool, points: np.ndarray) -> BoundaryTerm:
+    operator = initial_residual(setup.problem, component, velocity=velocity)
+    scale = setup.scales.unknown / (setup.problem.time.duration if velocity else 1.0)
+    static = _StaticCache(operator)
+
+    def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
+        jet = {key: value[rows] for key, value in setup.jets.get(x, y, operator.keys).items() if key in operator.keys}
+        return operator(x[rows], jet, static=static.get(x[rows])) / scale
+
+    name = f"{'velocity' if velocity else 'state'} at the start, component {component}"
+    return BoundaryTerm(name, points, residual, setup.boundary_weight)
 
 
 def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
