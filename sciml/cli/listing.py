@@ -65,6 +65,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
         "domain": repr(problem.domain),
         "boundaries": list(problem.domain.boundary_names),
         "regions": sorted(problem.domain.region_groups),
+        "time": _time(problem),
         "unknown": {problem.field_name: list(problem.shape)},
         "parameters": parameters,
         "family": {name: str(law) for name, law in problem.family.laws.items()},
@@ -76,6 +77,13 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
     }
 
 
+def _time(problem: Problem) -> dict[str, Any] | None:
+    if not problem.evolves:
+        return None
+    order = 2 if problem.declaration.mass is not None else 1
+    return {"start": problem.time.start, "end": problem.time.end, "order": order}
+
+
 def print_problem(problem: Problem, with_options: bool) -> None:
     """Print one problem for people."""
     facts = problem_facts(problem)
@@ -85,6 +93,9 @@ def print_problem(problem: Problem, with_options: bool) -> None:
     _print_parameters(facts["parameters"])
     lines = Table(box=None, pad_edge=False, show_header=False)
     lines.add_row("domain", escape(facts["domain"]))
+    if facts["time"] is not None:
+        order = {1: "first", 2: "second"}[facts["time"]["order"]]
+        lines.add_row("time", f"{facts['time']['start']:g} to {facts['time']['end']:g}, {order} order")
     lines.add_row("boundaries", escape(", ".join(facts["boundaries"]) or "–"))
     if facts["regions"]:
         lines.add_row("regions", escape(", ".join(facts["regions"])))

@@ -142,7 +142,10 @@ def _maps(rows: list[Row], title: str) -> Figure:
     columns = 1 if truth is None else 3
     extent = np.ptp(plane.points[:, :2], axis=0)
     height = float(np.clip(4.2 * extent[1] / extent[0], 2.0, 6.0))
-    figure, axes = _figure(len(rows), columns, 4.8, height)
+    # Without a truth there is one map a row: they stand side by side.
+    shape = (len(rows), columns) if columns > 1 else (1, len(rows))
+    figure, axes = _figure(*shape, 4.8, height)
+    axes = axes.reshape(len(rows), columns)
     name = problem.field_name if problem.shape == () else f"|{problem.field_name}|"
     for row, (label, field, truth) in enumerate(rows):
         values = plane.values(field)

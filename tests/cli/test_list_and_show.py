@@ -57,6 +57,13 @@ def test_show_says_what_a_problem_is(sciml):
         assert words in outcome.told
 
 
+def test_show_says_that_a_problem_runs_in_time(sciml):
+    assert "time 0 to 0.1, first order" in sciml.succeeds("show heat/sine").told
+    facts = sciml.succeeds("show wave/open_square -p duration=3 --json").row
+    assert facts["time"] == {"start": 0.0, "end": 3.0, "order": 2}
+    assert sciml.succeeds("show poisson/sine --json").row["time"] is None
+
+
 def test_show_names_the_solver_that_cannot(sciml):
     assert (
         "fenics cannot: finite elements need at most 3 dimensions"

@@ -236,3 +236,42 @@ def test_a_failed_newton_iteration(sciml):
     message = sciml("solve nonlinear/p_laplace -p exponent=4 -o max_iterations=1 -o cells=4").message
     assert "the iteration limit was reached" in message
     assert "load_steps" in message
+
+
+# -- problems in time --------------------------------------------------------------------------------------------------
+
+
+def test_a_problem_in_time(sciml, tmp_path):
+    row = sciml.succeeds("solve heat/sine -o cells=4 -o steps=8 --out run --json").row
+    assert row["truth"] == "exact"
+    assert 0 < row["relative_l2"] < 0.04
+    assert row["details"]["steps"] == 8
+    folder = tmp_path / "run"
+    written = {path.name for path in folder.iterdir()}
+    assert written >= {
+        "solution.h5",
+        "solution.pvd",
+        "solution_0000.vtu",
+        "solution_0008.vtu",
+        "figure.png",
+        "record.json",
+    }
+    loaded = package.load_solution(folder / "solution.h5")
+    assert loaded([[0.5, 0.5]], t=0.1)[0] == pytest.approx(np.exp(-0.2 * np.pi**2), rel=0.05)
+    again = sciml.succeeds("solve heat/sine -o cells=4 -o steps=4 --out run --force --json").row
+    assert again["details"]["steps"] == 4
+    assert not (folder / "solution_0008.vtu").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("heat/sine -o step=0.03", ["step=0.03", "does not divide the time of 0.1", "steps=3"]),
+        ("heat/sine -o scheme=newmark", ["scheme=newmark", "bdf2"]),
+        ("poisson/sine -o steps=3", ["`steps`", "run in time"]),
+        ("wave/standing -o scheme=explicit -o degree=1 -o cells=32 -o steps=10", ["stability limit", "at least"]),
+    ],
+)
+def test_steps_that_are_not_possible(sciml, options, words):
+    message = sciml(f"solve {options}").message
+    assert all(word in message for word in words), message
