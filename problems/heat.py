@@ -38,6 +38,7 @@ class Sine(Problem):
     diffusivity = parameter(1.0, above=0, draw=(0.01, 10.0), log=True, unit="length²/time", doc="diffusivity")
     duration = parameter(0.1, above=0, unit="time", doc="end of the time")
     damping = 1.0
+    load = 0.0
     conditions = (Dirichlet(0.0, on="boundary"),)
 
     def domain(self):

@@ -41,6 +41,7 @@ class Standing(Problem):
     speed = parameter(1.0, above=0, draw=(0.1, 10.0), log=True, unit="length/time", doc="speed of the wave")
     periods = parameter(1.0, above=0, doc="periods that the time covers")
     mass = 1.0
+    load = 0.0
     conditions = (Dirichlet(0.0, on="boundary"),)
 
     def domain(self):

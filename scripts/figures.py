@@ -16,11 +16,16 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from ufl import Identity, exp, grad, inner, pi, sin, sym, tr
+from ufl import Identity, cos, exp, grad, inner, pi, sin, sym, tr
 
 import sciml
 from sciml import Box, Dirichlet, Problem, load_problem, vector
+from sciml.fem import Discretisation
+from sciml.fem.algebra import choose_linear_solver
+from sciml.fem.stepping import System, march, stable_step
 from sciml.forms import reverse_jet, strong_residual, taylor_jet
+from sciml.forms.schemes import SCHEMES, Scheme
+from sciml.solution import ExactField, FEField, measure_errors
 
 Row = tuple[str, float, str, bool]
 
@@ -221,6 +226,89 @@ def recompilation() -> Iterator[Row]:
         yield f"compilation for a new parameter value, {label} (s)", spent, "< 0.01", spent < 0.01
 
 
+# -- time --------------------------------------------------------------------------------------------------------------
+
+
+def _system(problem: Problem, cells: int, degree: int) -> System:
+    disc = Discretisation(problem, problem.domain.mesh(cells), degree)
+    choice = choose_linear_solver("direct", symmetric=True, definite=True, dim=problem.dim, n_dofs=disc.n_dofs)
+    return System(disc, choice, linear=bool(sciml.analyse(problem).linear))
+
+
+def time_orders() -> Iterator[Row]:
+    """Orders of the time integrators on a problem whose data all change, quadratic in space."""
+    for order, names in SCHEMES.items():
+        extra = {"mass": lambda x: 2 - x[1]} if order == 2 else {}
+        problem = Problem(
+            domain=Box((0.0, 0.0), (1.0, 1.0)),
+            time=1.0,
+            damping=lambda x: 1 + x[0],
+            flux=lambda u, t: (1 + 0.5 * t) * grad(u),
+            exact=lambda x, t: cos(3 * t) * (1 + x[0] * x[1] + x[0] ** 2),
+            conditions=[Dirichlet(on="boundary")],
+            **extra,
+        )
+        for name in names:
+            if name != "explicit":
+                errors = [_final_error(_system(problem, 4, 2), Scheme(name), steps) for steps in (40, 80)]
+                slope = float(np.log2(errors[0] / errors[1]))
+                yield f"order in time of {name}", slope, "2 ± 0.15", abs(slope - 2) <= 0.15
+    wave = load_problem("wave/standing", periods=0.4, modes=1)
+    errors = [_final_error(_system(wave, cells, 1), Scheme("explicit"), 3 * cells) for cells in (32, 64)]
+    slope = float(np.log2(errors[0] / errors[1]))
+    yield "order of lumped explicit waves, steps and cells together", slope, "2 ± 0.1", abs(slope - 2) <= 0.1
+
+
+def _final_error(system: System, scheme: Scheme, steps: int) -> float:
+    for state in march(system, scheme, steps):
+        last = state
+    system.array(last.u)
+    problem = system.problem.at_time(last.t)
+    return measure_errors(FEField(problem, system.disc.snapshot()), ExactField(problem)).l2
+
+
+def waves() -> Iterator[Row]:
+    """Energy of a standing wave over ten periods, the cost of lumped steps, and what absorbing sides let out."""
+    for name in ("newmark", "explicit"):
+        system = _system(load_problem("wave/standing", modes=1, periods=10.0), 32, 1)
+        steps = int(np.ceil(system.problem.time.duration / (0.9 * stable_step(system))))
+        energies = _energies(system, Scheme(name), steps)
+        drift = float(np.ptp(energies) / energies[0])
+        yield f"standing wave, ten periods, {name}: drift of the energy", drift, "≤ 1e-8", drift <= 1e-8
+    system = _system(load_problem("wave/standing", modes=1, periods=0.3), 128, 1)
+    list(march(system, Scheme("explicit"), 200))
+    start = time.process_time()
+    for _ in march(system, Scheme("explicit"), 200):
+        pass
+    spent = time.process_time() - start
+    yield "lumped P1 wave on 128² cells, 200 steps (CPU s)", spent, "≤ 0.1", spent <= 0.1
+    frequency = 4.0
+    system = _system(load_problem("wave/open_square", frequency=frequency, duration=2.2 / frequency + 1.0), 64, 1)
+    steps = int(np.ceil(system.problem.time.duration / (0.9 * stable_step(system))))
+    energies = _energies(system, Scheme("explicit"), steps)
+    left = float(energies[-1] / max(energies))
+    yield "square with absorbing sides: energy left 1 s after the source", left, "≤ 0.01", left <= 0.01
+
+
+def _energies(system: System, scheme: Scheme, steps: int) -> list[float]:
+    """Kinetic and strain energy after each step; in the staggered form for the explicit scheme."""
+    mass, work, before, energies = system.lumped(system.mass), system.vector(), None, []
+    step = system.problem.time.duration / steps
+    for state in march(system, scheme, steps):
+        if scheme.name == "explicit":
+            if before is not None:
+                rate = (state.u.array - before.array) / step
+                system.stiffness(state.u, 0.0).mult(before, work)
+                energies.append(float(0.5 * mass @ rate**2 + 0.5 * state.u.dot(work)))
+            before = state.u
+        else:
+            system.mass.mult(state.v, work)
+            kinetic = 0.5 * state.v.dot(work)
+            system.stiffness(state.u, 0.0).mult(state.u, work)
+            energies.append(float(kinetic + 0.5 * state.u.dot(work)))
+    return energies
+
+
 def sine() -> Iterator[Row]:
     """Poisson's equation with sines in 2-D by the plain PINN with default options."""
     solution = sciml.solve("poisson/sine", "deepxde")
@@ -240,6 +328,8 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "plate": plate,
     "own_error": own_error,
     "recompilation": recompilation,
+    "time_orders": time_orders,
+    "waves": waves,
     "sine": sine,
 }
 
