@@ -28,7 +28,7 @@ __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 
 T = TypeVar("T")
 _LAWS = ("flux", "reaction", "load", "energy", "weak", "exact")
-_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", *_LAWS)
+_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", "convexity", *_LAWS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +101,7 @@ class Problem:
                                                            :class:`Robin`, :class:`Mean`
     ``quantities``                         u, x, n, p      dict of functionals (``… * dx``, ``… * ds("left")``) or
                                                            :class:`PointValue`
+    ``convexity``                          (none)          bounds (λ, Λ) of the energy's second derivatives
     =====================================  ==============  ====================================================
 
     Parameters
@@ -142,6 +143,8 @@ class Problem:
     exact: Any = None
     conditions: Any = ()
     quantities: Any = None
+    convexity: Any = None
+    """Bounds of the second derivatives of `energy`, see :func:`sciml.forms.convexity_bounds`: (λ, Λ), or a method."""
     source: str | None = None
     """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
     member: tuple[int, int] | None = None

@@ -82,6 +82,7 @@ def test_docstring(name):
     assert all(line.startswith("    ") for line in equation.splitlines())
     for label in ("Good values:", "When it breaks:", "Source:"):
         assert sum(line.startswith(label) for line in lines) == 1, label
+    assert any(line.startswith("Convexity:") for line in lines) >= (CATALOGUE[name].convexity is not None)
     documented = set()
     for line in lines:
         if re.match(r"[a-z_]+(, [a-z_]+)* : ", line):
