@@ -100,7 +100,7 @@ def plate_with_hole(around: int = 10, outwards: int = 12, ratio: float = 1.22) -
     group(2, blocks, "plate")
 
 
-def quarter_ring(inner: float = 1.0, outer: float = 2.0, around: int = 12, outwards: int = 8) -> None:
+def quarter_ring(inner: float = 1.0, outer: float = 2.0, around: int = 20, outwards: int = 12) -> None:
     """The quarter of a ring round the origin in the first quadrant."""
     centre = geo.addPoint(0, 0, 0)
     a, b, c, d = (geo.addPoint(x, y, 0) for x, y in [(inner, 0), (outer, 0), (0, outer), (0, inner)])
