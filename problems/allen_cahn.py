@@ -34,7 +34,7 @@ class Sine(_Forced):
 
     Parameters
     ----------
-    frequency : from 1 to 200, 1/length
+    frequency : integer from 20 to 200, 1/length
         Wave number.
     length : positive, length
         Length of the interval.
@@ -45,14 +45,16 @@ class Sine(_Forced):
 
     When it breaks: The reaction is not monotone. Averaged over a wave the linearised law is −d²/dx² − ½, whose
     first eigenvalue (π/length)² − ½ is negative for lengths above 4.44: on (0, 2π) the solution is a saddle,
-    not a minimum, of the energy. Newton's method finds it from the harmonic start; descent need not.
+    not a minimum, of the energy, and there are others. Newton's method finds this one from the harmonic start,
+    which is zero like the solution's mean; with boundary values that are not zero it may find another, and
+    descent need not find any.
 
     Classical baseline: Newton's method on elements of degree 2, 2048 cells, in two steps.
 
     Source: Fang et al., ICLR 2024 (arXiv 2311.04465), formulas and intervals from its code.
     """
 
-    frequency = parameter(100.0, above=0, draw=(20.0, 200.0), log=True, unit="1/length", doc="wave number")
+    frequency = parameter(100, integer=True, at_least=1, draw=(20, 200), unit="1/length", doc="wave number")
     length = parameter(2 * pi, above=0, unit="length", doc="length of the interval")
 
     def domain(self):
