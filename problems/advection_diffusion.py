@@ -114,7 +114,7 @@ class CornerLayers(Problem):
         X(s) = s − (e^(peclet (s − 1)) − e^(−peclet))/(1 − e^(−peclet))
 
     The product of two one-dimensional layers (`advection_diffusion/boundary_layer`): the wind (1, 1) blows into
-    the upper right corner, and u falls from one to zero within 1/peclet of the top and of the right side. Its
+    the upper right corner, and u falls to zero within about 1/peclet of the top and of the right side. Its
     integral is (½ − 1/peclet + 1/(e^peclet − 1))².
 
     Parameters
