@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from sciml.cli.console import console
 from sciml.errors import ScimlError
@@ -41,8 +41,11 @@ def catalogue_rows() -> list[dict[str, Any]]:
 
 def print_catalogue() -> None:
     """Print the catalogue as a table."""
-    table = Table("problem", "", "solvers", box=None, pad_edge=False)
-    for row in catalogue_rows():
+    rows = catalogue_rows()
+    # Names are typed again, so a narrow terminal must not cut them.
+    name = Column("problem", min_width=max(len(row["problem"]) for row in rows))
+    table = Table(name, "", "solvers", box=None, pad_edge=False)
+    for row in rows:
         table.add_row(row["problem"], escape(row["title"]), ", ".join(row["solvers"]))
     console.print(table)
 
