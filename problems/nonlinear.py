@@ -1,8 +1,9 @@
 """Nonlinear scalar equations: diffusion that depends on u or ∇u, reactions, minimal surfaces."""
 
-from math import pi
+from math import inf, pi
 
-from ufl import cosh, exp, grad, inner, sin, sqrt
+from ufl import conditional as choose
+from ufl import cosh, exp, ge, grad, inner, sin, sqrt
 
 from sciml import Box, Dirichlet, Problem, dx, parameter
 
@@ -32,6 +33,8 @@ class QuadraticDiffusion(Problem):
 
     Notes
     -----
+    Convexity: None to speak of; the law is not the derivative of an energy in u. In w it is that of ½ |∇w|².
+
     Good values: strength 1.
 
     When it breaks: The Jacobian is not symmetric: conjugate gradients do not apply.
@@ -65,6 +68,9 @@ class CubicReaction(Problem):
 
     Notes
     -----
+    Convexity: The Hessian in ∇u is 1, in u 3 u²: lower bound 1, no upper bound. While |u| ≤ R the upper bound is
+    the larger of 1 and 3 R². Quadratic growth in ∇u, quartic in u.
+
     Good values: Newton's method from the harmonic extension needs three steps.
 
     When it breaks: The energy has no bounded second derivative in u: bounds that need one hold only for |u|
@@ -81,6 +87,8 @@ class CubicReaction(Problem):
 
     def energy(self, u):
         return 0.5 * _square(u) + 0.25 * u**4
+
+    convexity = (1.0, inf)
 
     def quantities(self, u):
         return {"energy": self.energy(u) * dx}
@@ -106,6 +114,11 @@ class PLaplace(Problem):
 
     Notes
     -----
+    Convexity: The Hessian in ∇u has the eigenvalues s^(p − 2) and s^(p − 4) (ε + (p − 1) |∇u|²) with
+    s² = ε + |∇u|². For p ≥ 2 the lower bound is ε^((p − 2)/2) and there is no upper one; while |∇u| ≤ G it is
+    (p − 1) (ε + G²)^((p − 2)/2). For p < 2 these two change places, and the lower bound without G is 0. Growth
+    of power p.
+
     Good values: exponent 3 or 1.5, with epsilon 0.1.
 
     When it breaks: The gradient of u* vanishes at (0.737, 0.391). There the coefficient is ε^((p − 2)/2), and
@@ -127,6 +140,11 @@ class PLaplace(Problem):
     def energy(self, u):
         return (self.epsilon + _square(u)) ** (self.exponent / 2) / self.exponent
 
+    def convexity(self):
+        bound = self.epsilon ** (self.exponent / 2 - 1)
+        steep = ge(self.exponent, 2.0)
+        return choose(steep, bound, 0.0), choose(steep, inf, bound)
+
     def quantities(self, u):
         return {"energy": self.energy(u) * dx}
 
@@ -144,6 +162,9 @@ class MinimalSurface(Problem):
 
     Notes
     -----
+    Convexity: The Hessian in ∇u has the eigenvalues (1 + |∇u|²)^(−1/2) and (1 + |∇u|²)^(−3/2): upper bound 1,
+    lower bound 0, or (1 + G²)^(−3/2) while |∇u| ≤ G. Linear growth.
+
     Good values: Newton's method from the harmonic extension needs six or seven steps.
 
     When it breaks: The energy grows only linearly: for loads that are too large no solution exists.
@@ -159,6 +180,8 @@ class MinimalSurface(Problem):
 
     def energy(self, u):
         return sqrt(1 + _square(u))
+
+    convexity = (0.0, 1.0)
 
     def quantities(self, u):
         return {"area": self.energy(u) * dx}
@@ -183,6 +206,8 @@ class Catenoid(Problem):
 
     Notes
     -----
+    Convexity: As `nonlinear/minimal_surface`.
+
     Good values: neck 1.
 
     When it breaks: Towards neck ½ the graph becomes vertical at the middle of the long sides.
@@ -200,6 +225,8 @@ class Catenoid(Problem):
 
     def energy(self, u):
         return sqrt(1 + _square(u))
+
+    convexity = (0.0, 1.0)
 
     def quantities(self, u):
         return {"area": self.energy(u) * dx}

@@ -100,6 +100,19 @@ def plate_with_hole(around: int = 10, outwards: int = 12, ratio: float = 1.22) -
     group(2, blocks, "plate")
 
 
+def quarter_ring(inner: float = 1.0, outer: float = 2.0, around: int = 20, outwards: int = 12) -> None:
+    """The quarter of a ring round the origin in the first quadrant."""
+    centre = geo.addPoint(0, 0, 0)
+    a, b, c, d = (geo.addPoint(x, y, 0) for x, y in [(inner, 0), (outer, 0), (0, outer), (0, inner)])
+    bottom, left = geo.addLine(a, b), geo.addLine(c, d)
+    rim, bore = geo.addCircleArc(b, centre, c), geo.addCircleArc(d, centre, a)
+    surface = transfinite([bottom, rim, left, bore], [outwards, around] * 2)
+    geo.synchronize()
+    for name, line in zip(["bottom", "outer", "left", "inner"], [bottom, rim, left, bore]):
+        group(1, [line], name)
+    group(2, [surface], "ring")
+
+
 def fibre(radius: float = 0.3, around: int = 8, outwards: int = 7, core: float = 0.5) -> None:
     """The unit square with a disc in its middle: a square core, four blocks to the rim, four to the sides."""
 
@@ -182,6 +195,7 @@ def main(folder: Path = FOLDER) -> None:
     write(l_shape, folder / "l_shape.msh", order=1, version=2.2)
     write(cook, folder / "cook.msh", order=1, version=4.1)
     write(plate_with_hole, folder / "plate_with_hole.msh", order=2, version=4.1)
+    write(quarter_ring, folder / "quarter_ring.msh", order=2, version=4.1)
     write(fibre, folder / "fibre.msh", order=2, version=2.2)
     write(disc, folder / "disc.msh", order=2, version=4.1)
     write(periodic_cell, folder / "periodic_cell.msh", order=2, version=4.1)

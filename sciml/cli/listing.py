@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from sciml.cli.console import console
 from sciml.errors import ScimlError
-from sciml.forms import analyse
+from sciml.forms import analyse, convexity_bounds
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver, problem_classes, solver_names
 
@@ -40,8 +41,11 @@ def catalogue_rows() -> list[dict[str, Any]]:
 
 def print_catalogue() -> None:
     """Print the catalogue as a table."""
-    table = Table("problem", "", "solvers", box=None, pad_edge=False)
-    for row in catalogue_rows():
+    rows = catalogue_rows()
+    # Names are typed again, so a narrow terminal must not cut them.
+    name = Column("problem", min_width=max(len(row["problem"]) for row in rows))
+    table = Table(name, "", "solvers", box=None, pad_edge=False)
+    for row in rows:
         table.add_row(row["problem"], escape(row["title"]), ", ".join(row["solvers"]))
     console.print(table)
 
@@ -73,6 +77,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
         + ([str(problem.declaration.mean)] if problem.declaration.mean else []),
         "quantities": sorted(problem.declaration.quantities),
         "analysis": analyse(problem).as_dict(),
+        "convexity": _finite(convexity_bounds(problem)),
         "solvers": _support(problem),
     }
 
@@ -102,6 +107,8 @@ def print_problem(problem: Problem, with_options: bool) -> None:
     lines.add_row("conditions", escape("; ".join(facts["conditions"]) or "none: natural everywhere"))
     lines.add_row("quantities", escape(", ".join(facts["quantities"]) or "–"))
     lines.add_row("analysis", escape(_in_words(facts["analysis"])))
+    if facts["convexity"] is not None:
+        lines.add_row("convexity", _hessian(*facts["convexity"]))
     lines.add_row("family", escape("; ".join(f"{name} ~ {law}" for name, law in facts["family"].items()) or "–"))
     for name, reason in facts["solvers"].items():
         lines.add_row(name, "can solve it" if reason is None else f"cannot: {escape(reason)}")
@@ -133,6 +140,16 @@ def _in_words(analysis: dict[str, Any]) -> str:
     if analysis["pure_neumann"]:
         words.append("pure Neumann")
     return ", ".join(words)
+
+
+def _finite(bounds: tuple[float, float] | None) -> list[float | None] | None:
+    """Infinite bounds are None: JSON has no infinity."""
+    return None if bounds is None else [bound if math.isfinite(bound) else None for bound in bounds]
+
+
+def _hessian(lower: float, upper: float | None) -> str:
+    below = f"∂²W/∂∇u² ≥ {lower:g}" if lower > 0 else "∂²W/∂∇u² ≥ 0, not bounded away from it"
+    return f"{below};  ∂²W/∂(∇u, u)² " + ("is not bounded" if upper is None else f"≤ {upper:g}")
 
 
 def _print_options(solvers: dict[str, Any]) -> None:

@@ -34,6 +34,8 @@ __all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
 _START = {1: 32, 2: 16, 3: 4}
 _RATE_GAP = 0.25
 _STEPS = 64
+_WORTH_A_TRY = 20_000
+"""Unknowns up to which a mesh is refined because Newton's method failed on it."""
 
 
 @dataclass(frozen=True)
@@ -184,9 +186,7 @@ class _Run:
 
     def until_accurate(self) -> Outcome:
         """Double the cells until the error is small enough, or a limit is reached."""
-        cells = self._first_cells()
-        data = self.problem.domain.mesh(cells, self.options.cell_type)
-        self.outcome.delivered = self.solve(data)
+        cells, data = self._first_that_converges()
         finer = 0
         while True:
             self._estimate()
@@ -208,6 +208,25 @@ class _Run:
     def _accuracy(self) -> float:
         return self.options.accuracy or (1e-3 if self.problem.evolves else 1e-4)
 
+    def _first_that_converges(self) -> tuple[list[int], MeshData]:
+        """Solve on the first mesh, or on its first refinement on which Newton's method converges.
+
+        Cells that cannot follow the solution may have no discrete solution near it.
+        """
+        cells = self._first_cells()
+        data = self.problem.domain.mesh(cells, self.options.cell_type)
+        while self.outcome.delivered is None:
+            try:
+                self.outcome.delivered = self.solve(data)
+            except DivergenceError as error:
+                unknowns = min(_WORTH_A_TRY, self.options.max_unknowns)
+                reached = getattr(error.solution, "n_dofs", unknowns)
+                if reached * 2**self.problem.dim > unknowns or self._out_of_time():
+                    raise
+                self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells are too few: {error}")
+                cells, data = [2 * n for n in cells], data.refine()
+        return cells, data
+
     def _first_cells(self) -> list[int]:
         """About equally long cells along all axes of a box."""
         extent = self.problem.domain.upper - self.problem.domain.lower
@@ -218,11 +237,13 @@ class _Run:
         """What forbids a finer level, if anything does."""
         if not self._fits(self.outcome.delivered):
             return f"the next system would exceed {self._limits}"
-        budget = self.options.cpu_seconds
-        measured = self.outcome.estimate is not None
-        if measured and budget is not None and time.process_time() - self._start > budget:
-            return f"cpu_seconds={budget:g} are used up"
+        if self.outcome.estimate is not None and self._out_of_time():
+            return f"cpu_seconds={self.options.cpu_seconds:g} are used up"
         return None
+
+    def _out_of_time(self) -> bool:
+        budget = self.options.cpu_seconds
+        return budget is not None and time.process_time() - self._start > budget
 
     def on_mesh(self, refine: int) -> Outcome:
         """The mesh file divided `refine` times; two further levels, coarser ones first, measure the error."""

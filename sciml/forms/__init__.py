@@ -4,6 +4,7 @@ from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import Balance, balance, condition_data, strong_form
 from sciml.forms.checks import ContradictionWarning, check_problem
 from sciml.forms.contradictions import Contradiction, contradictions
+from sciml.forms.convexity import convexity_bounds
 from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, reverse_jet, taylor_jet
 from sciml.forms.lowering import Derivative, lower
 from sciml.forms.pointwise import (
@@ -42,6 +43,7 @@ __all__ = [
     "condition_data",
     "condition_value",
     "contradictions",
+    "convexity_bounds",
     "energy",
     "exact_jet",
     "jet_of_output",

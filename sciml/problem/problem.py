@@ -30,7 +30,7 @@ __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 T = TypeVar("T")
 _LAWS = ("flux", "reaction", "load", "energy", "weak", "exact")
 _EVOLUTION = ("time", "mass", "damping", "initial", "initial_velocity")
-_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", *_LAWS, *_EVOLUTION)
+_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", "convexity", *_LAWS, *_EVOLUTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +123,7 @@ class Problem:
                                                            :class:`Robin`, :class:`Mean`
     ``quantities``                         u, x, n, p      dict of functionals (``… * dx``, ``… * ds("left")``) or
                                                            :class:`PointValue`
+    ``convexity``                          (none)          bounds (λ, Λ) of the energy's second derivatives
     ``time``                               (none)          the end, ``(start, end)``, or a method; there is a `t` then,
                                                            which every function above may take too
     ``mass``, ``damping``                  x, p            coefficients of ∂²u/∂t² and ∂u/∂t (scalars)
@@ -173,6 +174,8 @@ class Problem:
     damping: Any = None
     initial: Any = None
     initial_velocity: Any = None
+    convexity: Any = None
+    """Bounds of the second derivatives of `energy`, see :func:`sciml.forms.convexity_bounds`: (λ, Λ), or a method."""
     source: str | None = None
     """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
     member: tuple[int, int] | None = None

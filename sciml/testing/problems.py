@@ -16,6 +16,7 @@ from sciml.forms import (
     balance,
     boundary_residual,
     check_problem,
+    convexity_bounds,
     exact_jet,
     pointwise,
     strong_form,
@@ -95,6 +96,17 @@ class ProblemConformance:
         assert not facts.has_energy or facts.symmetric
         assert not facts.constant_coefficients or facts.linear
         assert facts.order <= 2
+
+    def test_convexity_holds(self, problem: Problem) -> None:
+        """The second derivatives of the energy are within the bounds that it declares, in random states."""
+        bounds = convexity_bounds(problem)
+        if bounds is None:
+            return
+        lower, upper = bounds
+        hessians = analyse(problem).blocks
+        of_gradient = np.diag(np.arange(hessians.shape[1]) < problem.dim * problem.n_components)
+        assert np.linalg.eigvalsh(hessians - lower * of_gradient).min() >= -1e-10 * max(lower, 1e-3)
+        assert np.linalg.eigvalsh(hessians).max() <= upper * (1 + 1e-10)
 
     def test_exact_solution_fulfils_the_law(self, problem: Problem) -> None:
         """−div flux + reaction − load vanishes on the exact solution."""

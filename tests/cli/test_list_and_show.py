@@ -64,6 +64,15 @@ def test_show_says_that_a_problem_runs_in_time(sciml):
     assert sciml.succeeds("show poisson/sine --json").row["time"] is None
 
 
+def test_show_tells_how_convex_an_energy_is(sciml):
+    assert sciml.succeeds("show variational/log_cosh -p steepness=4 --json").row["convexity"] == [1.0, 16.0]
+    assert sciml.succeeds("show nonlinear/cubic_reaction --json").row["convexity"] == [1.0, None]
+    assert sciml.succeeds("show poisson/sine --json").row["convexity"] is None
+    assert (
+        "convexity ∂²W/∂∇u² ≥ 1; ∂²W/∂(∇u, u)² ≤ 16" in sciml.succeeds("show variational/log_cosh -p steepness=4").told
+    )
+
+
 def test_show_names_the_solver_that_cannot(sciml):
     assert (
         "fenics cannot: finite elements need at most 3 dimensions"

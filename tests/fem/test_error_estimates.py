@@ -5,6 +5,7 @@ import pytest
 from ufl import as_vector, atan2, exp, grad, inner, pi, sin
 
 from sciml import Box, Dirichlet, MeshDomain, solve
+from sciml.errors import DivergenceError
 from sciml.fem.hierarchy import Level, estimate_error
 from sciml.problem import MeshData, box_mesh
 
@@ -97,6 +98,18 @@ def test_a_box_is_refined_until_it_is_accurate(poisson):
     assert solution.details["unknowns"] == levels[-1]
     cells = 16 * 2 ** (len(levels) - 1)
     assert f"{cells} × {cells} cells, found by doubling" in solution.details["notes"]
+
+
+def test_refinement_starts_where_newton_converges():
+    """32 cells cannot follow a hundred waves: Newton's method fails there, and not on finer meshes."""
+    solution = solve("allen_cahn/sine", "fenics")
+    assert solution.error().relative_l2 < 1e-4
+    assert any(note.startswith("32 cells are too few: Newton's method failed") for note in solution.details["notes"])
+
+
+def test_a_law_without_solution_fails_on_every_mesh(poisson):
+    with pytest.raises(DivergenceError, match="Newton's method failed"):
+        solve(poisson(reaction=lambda u: -20 * exp(u)))
 
 
 def test_cells_are_about_as_long_as_wide(poisson):

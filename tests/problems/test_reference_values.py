@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -56,6 +58,104 @@ def test_gradient_of_the_manufactured_solution_vanishes_where_stated():
     problem = load_problem("nonlinear/p_laplace")
     gradient = ExactField(problem).gradient(np.array([[0.737, 0.391]]))
     assert np.abs(gradient).max() < 0.02
+
+
+TWO_PI = 2 * np.pi
+
+
+@pytest.mark.parametrize(
+    ("name", "mean_square", "energy"),
+    [
+        ("sine", np.pi, 1e4 * np.pi / 2),
+        ("product", HALF_PI, np.pi * (6**2 + 100**2) / 4),
+        ("growing_wave", 4 * np.pi**3 / 3 - np.pi / (2 * 200**2), None),
+        ("sum_of_products", 2 * np.pi**2, 436 * np.pi**2),
+    ],
+)
+def test_multiscale(name, mean_square, energy):
+    found = exact_quantities(f"multiscale/{name}")
+    assert found["mean_square"] == pytest.approx(mean_square, rel=1e-8)
+    assert energy is None or found["energy"] == pytest.approx(energy, rel=1e-8)
+
+
+def test_three_scales():
+    found = exact_quantities("multiscale/three_scales", third="sin")
+    assert found["mean_square"] == pytest.approx(1.0125 * np.pi, rel=1e-8)
+    assert found["energy"] == pytest.approx(15 * np.pi, rel=1e-8)
+
+
+@pytest.mark.parametrize("second", ["sin", "cos"])
+def test_plane_waves(second):
+    found = exact_quantities("multiscale/plane_waves", second=second, frequency=6.0, length=TWO_PI)
+    assert found["mean_square"] == pytest.approx(np.pi**2, rel=1e-8)
+    assert found["energy"] == pytest.approx(36 * np.pi**2, rel=1e-8)
+
+
+def test_energy_of_a_front():
+    """2√2/3 times the width for each unit of length: 2 for a front along an axis."""
+    found = exact_quantities("allen_cahn/front", width=0.05, angle=0.0)
+    assert found["energy"] == pytest.approx(2 * 2 * np.sqrt(2) / 3 * 0.05, rel=1e-6)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5, 1.2])
+def test_anisotropic_energy(angle):
+    found = exact_quantities("diffusion/anisotropic", angle=angle, ratio=0.25)
+    assert found["energy"] == pytest.approx(np.pi**2 * 1.25 / 8, rel=1e-8)
+
+
+def test_cooling_fin():
+    by_hand = 2 * (np.sinh(2) + 0.25 * np.cosh(2)) / (np.cosh(2) + 0.25 * np.sinh(2))
+    assert by_hand == pytest.approx(1.95652, abs=5e-6)
+    assert exact_quantities("diffusion/cooling_fin")["heat_base"] == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_boundary_layers():
+    found = exact_quantities("advection_diffusion/boundary_layer")
+    assert found["integral"] == pytest.approx(0.48, rel=1e-9)
+    assert found["slope_right"] == pytest.approx(-49.0, rel=1e-9)
+    square = (0.5 - 1 / 30 + 1 / np.expm1(30)) ** 2
+    assert exact_quantities("advection_diffusion/corner_layers")["integral"] == pytest.approx(square, rel=1e-8)
+
+
+@pytest.mark.parametrize("state", ["plane_stress", "plane_strain"])
+def test_lame(state):
+    found = exact_quantities("elasticity/pressurised_cylinder", state=state, pressure=3.0)
+    assert found["hoop_stress_bore"] == pytest.approx(5.0, rel=1e-12)
+    assert found["hoop_stress_outside"] == pytest.approx(2.0, rel=1e-12)
+    # The work of the pressure on the bore, a quarter of it, is stored.
+    assert found["strain_energy"] == pytest.approx(0.5 * 3 * found["bore_displacement"] * HALF_PI, rel=1e-5)
+    # The textbook's formula for the bore: p/E ((R² + 1)/(R² − 1) + ν), R = 2, for an open cylinder.
+    if state == "plane_stress":
+        assert found["bore_displacement"] == pytest.approx(3 * (5 / 3 + 0.3), rel=1e-12)
+
+
+@pytest.mark.parametrize(("state", "e", "nu"), [("plane_stress", 1.0, 0.3), ("plane_strain", 1 / 0.91, 3 / 7)])
+def test_cantilever(state, e, nu):
+    found = exact_quantities("elasticity/cantilever", state=state)
+    assert found["tip"] == pytest.approx(0.02 / e * (2 * 125 + (1 + 1.25 * nu) * 5), rel=1e-12)
+    assert found["stress_clamp"] == pytest.approx(12 * 0.01 * 5 * 0.5, rel=1e-12)
+
+
+def test_hanging_bar():
+    found = exact_quantities("elasticity/hanging_bar")
+    assert found["end"] == pytest.approx(-0.08, rel=1e-12)
+    assert found["strain_energy"] == pytest.approx(32 / 3 * 1e-4, rel=1e-10)
+
+
+def test_energy_of_the_panel():
+    """Half the work of the tractions on the outer sides, where everything is smooth."""
+    field = ExactField(load_problem("elasticity/l_shaped_panel"))
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    corners = np.array([(1, 0), (1, 1), (-1, 1), (-1, -1), (0, -1)], dtype=float)
+    work = 0.0
+    for a, b in pairwise(corners):
+        x = (a + b) / 2 + np.outer(nodes, (b - a) / 2)
+        gradient = field.gradient(x)
+        strain = (gradient + gradient.transpose(0, 2, 1)) / 2
+        stress = (0.3 * np.trace(strain, axis1=1, axis2=2)[:, None, None] * np.eye(2) + 0.7 * strain) / 0.91
+        normal_times_length = np.array([b[1] - a[1], a[0] - b[0]])
+        work += weights @ np.einsum("pi,pij,j->p", field.evaluate(x), stress, normal_times_length) / 2
+    assert 0.5 * work == pytest.approx(16.5624, abs=5e-5)
 
 
 # -- with the reference solver -------------------------------------------------------------------------------
@@ -122,3 +222,39 @@ def test_block_at_small_strain_is_linear():
     force = {c: solved("hyperelasticity/block", {"compression": c}, **options)["plate_force"] / c for c in (0.02, 0.01)}
     assert force[0.01] == pytest.approx(hooke, rel=0.02)
     assert (force[0.02] - hooke) / (force[0.01] - hooke) == pytest.approx(2.0, rel=0.1)
+
+
+@pytest.mark.parametrize(("name", "degree", "cells"), [("cantilever", 3, 2), ("hanging_bar", 2, 1)])
+def test_polynomial_solutions_are_found(name, degree, cells):
+    pytest.importorskip("dolfinx_solver", reason="FEniCSx is not installed")
+    options = {"degree": degree, "cells": cells, "measure_error": False}
+    assert sciml.solve(f"elasticity/{name}", "fenics", **options).error().relative_l2 < 1e-11
+
+
+def test_energy_of_the_panel_by_elements():
+    """On uniform meshes the error of the energy falls like h^(2α): two meshes give the limit."""
+    coarse, fine = (solved("elasticity/l_shaped_panel", refine=k, measure_error=False)["strain_energy"] for k in (3, 4))
+    limit = fine + (fine - coarse) / (4**0.5444837 - 1)
+    assert limit == pytest.approx(16.5624, rel=1e-4)
+
+
+def test_cell_with_void():
+    found = solved("elasticity/cell_with_void", degree=4, refine=1)
+    assert found["lift"] == pytest.approx(1.9420, rel=1e-4)
+    assert found["stress_side"] == pytest.approx(4.89, rel=2e-3)
+    assert found["strain_energy"] == pytest.approx(found["lift"] / 2, rel=1e-7)
+
+
+@pytest.mark.parametrize("contrast", [2.0, 10.0])
+def test_checkerboard(contrast):
+    """√contrast, from above, with the rate 2λ of the stated singularity."""
+    options = {"measure_error": False, "degree": 2}
+    errors = [
+        solved("diffusion/checkerboard", {"contrast": contrast}, cells=n, **options)["heat_flow"] - contrast**0.5
+        for n in (32, 64, 128)
+    ]
+    exponent = 4 / np.pi * np.arctan(contrast**-0.5)
+    assert np.log2(errors[1] / errors[2]) == pytest.approx(2 * exponent, abs=0.05)
+    assert errors[2] > 0
+    if contrast == 10.0:
+        assert errors[2] / contrast**0.5 == pytest.approx(0.006, abs=5e-4)

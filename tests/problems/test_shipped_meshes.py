@@ -21,6 +21,11 @@ MESHES = {
         {"plate": 16 - np.pi / 4},
         2,
     ),
+    "quarter_ring": (
+        {"left": 1.0, "bottom": 1.0, "inner": np.pi / 2, "outer": np.pi},
+        {"ring": 3 * np.pi / 4},
+        2,
+    ),
     "fibre": (
         {"left": 1.0, "bottom": 1.0, "right": 1.0, "top": 1.0},
         {"fibre": 0.09 * np.pi, "matrix": 1 - 0.09 * np.pi},
