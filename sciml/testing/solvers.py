@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from ufl import Identity, as_vector, exp, grad, inner, pi, sin, sqrt, sym, tr
+from ufl import Identity, as_vector, cos, exp, grad, inner, pi, sin, sqrt, sym, tr
 
 from sciml.errors import OptionError, UnsupportedError
 from sciml.problem import Box, Dirichlet, Neumann, Problem, Robin, ds, dx, vector
@@ -71,6 +71,23 @@ CASES: dict[str, Callable[[], Problem]] = {
         exact=lambda x: as_vector([sin(x[0]) * x[1], x[0] ** 2 + 2 * x[1]]),
         conditions=[Dirichlet(on=["left", "bottom"]), Neumann(on=["right", "top"])],
     ),
+    "heat_1d": lambda: Problem(
+        domain=Box(0, 1),
+        time=1.0,
+        damping=2.0,
+        flux=lambda u: grad(u),
+        exact=lambda x, t: cos(2 * t) * sin(pi * x[0]) + x[0],
+        conditions=[Dirichlet(on="left"), Robin(alpha=1.0, on="right")],
+        quantities=lambda u: {"heat": u * dx},
+    ),
+    "wave_1d": lambda: Problem(
+        domain=Box(0, 1),
+        time=(1.0, 2.0),
+        mass=1.0,
+        flux=lambda u: grad(u),
+        exact=lambda x, t: cos(2 * t) * (1 + x[0] ** 2),
+        conditions=[Dirichlet(on="left"), Neumann(on="right")],
+    ),
 }
 """Small smooth problems with known solutions, one for each kind of unknown, law and condition."""
 
@@ -118,6 +135,7 @@ class SolverConformance:
         """Each case within its tolerance, with values and gradients of the right shapes and a full record."""
         for case, tolerance in self.tolerances.items():
             solution = self.solved(case)
+            assert load_solver(self.solver).supports(solution.problem) is None
             error = solution.error()
             assert error.relative_l2 <= tolerance, f"{case}: {error.relative_l2:.2e} > {tolerance:.0e}"
             _check_record(solution)
@@ -171,13 +189,15 @@ def _check_evaluation(solution: Solution) -> None:
     problem = solution.problem
     middle = (problem.domain.lower + problem.domain.upper) / 2
     points = middle + 0.99 * (problem.domain.sample(20, np.random.default_rng(1)) - middle)
-    values, gradients = solution.evaluate(points), solution.gradient(points)
+    when = {"t": problem.time.start + 0.4 * problem.time.duration} if problem.evolves else {}
+    values, gradients = solution.evaluate(points, **when), solution.gradient(points, **when)
     assert values.shape == (20, *problem.shape)
     assert gradients.shape == (20, *problem.shape, problem.dim)
     step = 1e-6
     for axis in range(problem.dim):
         shift = step * np.eye(problem.dim)[axis]
-        slope = (solution.evaluate(points + shift) - solution.evaluate(points - shift)) / (2 * step)
+        ahead, behind = (solution.evaluate(points + sign * shift, **when) for sign in (1, -1))
+        slope = (ahead - behind) / (2 * step)
         # A finite element gradient jumps between cells, which a difference may straddle.
         assert np.median(np.abs(slope - gradients[..., axis])) <= 1e-5 * (1 + np.abs(gradients).max())
 

@@ -17,6 +17,8 @@ class TestFenics(SolverConformance):
         "robin_2d": 1e-3,
         "nonlinear_2d": 1e-3,
         "elastic_2d": 1e-3,
+        "heat_1d": 1e-2,
+        "wave_1d": 1e-3,
     }
 
 
@@ -29,6 +31,8 @@ class TestDeepxde(SolverConformance):
         "robin_2d": 1e-2,
         "nonlinear_2d": 1e-3,
         "elastic_2d": 1e-2,
+        "heat_1d": 1e-2,
+        "wave_1d": 1e-2,
     }
 
     def test_budget(self):
