@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import traceback
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from sciml.cli.arguments import OrderedCommand, grouped_options, parse_options
+from sciml.cli.parallel import abort, is_first, n_processes, quiet_others
 from sciml.errors import OptionError, ScimlError, ScimlWarning
 
 __all__ = ["app", "main"]
@@ -168,8 +170,21 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def mpi(
+    context: typer.Context,
+    n: Annotated[int, typer.Option("-n", help="Number of processes.", min=1)] = 2,
+) -> None:
+    """Run another command on N processes: ``sciml mpi -n 4 solve poisson/sine``. The reference divides its work."""
+    from sciml.cli.parallel import launch
+
+    if not context.args or context.args[0] == "mpi":
+        raise OptionError("`sciml mpi -n N` needs a command to run, as in `sciml mpi -n 4 solve poisson/sine`.")
+    raise typer.Exit(launch(n, context.args))
+
+
 def _show_warning(message: Any, category: type[Warning], *arguments: Any, **keywords: Any) -> None:
-    if issubclass(category, ScimlWarning):
+    if issubclass(category, ScimlWarning) and is_first():
         print(f"Warning: {message}", file=sys.stderr)
 
 
@@ -182,8 +197,11 @@ def main() -> None:
     warnings.showwarning = _show_warning
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        quiet_others()
         app()
     except ScimlError as error:
+        if n_processes() > 1:
+            abort(f"Error: {error}")
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
@@ -191,3 +209,7 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
+    except Exception:
+        if n_processes() > 1:
+            abort(traceback.format_exc())
+        raise

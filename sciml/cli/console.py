@@ -12,11 +12,12 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from sciml.cli.parallel import is_first
 from sciml.solvers.base import Progress as Report
 
 __all__ = ["console", "progress", "result_table", "significant"]
 
-console = Console(stderr=True, width=None if sys.stderr.isatty() else 120)
+console = Console(stderr=True, width=None if sys.stderr.isatty() else 120, quiet=not is_first())
 _QUIET_SECONDS = 10.0
 _WIDE = 110
 _WORDS = ("status", "truth (its error)")
@@ -25,6 +26,9 @@ _WORDS = ("status", "truth (its error)")
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[Report], None]]:
     """A function that shows reports: a live bar on a terminal, a line every ten seconds elsewhere."""
+    if not is_first():
+        yield lambda report: None
+        return
     if not sys.stderr.isatty():
         yield _plain_reporter(label)
         return

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sciml.cli.console import console
+from sciml.cli.parallel import is_first, wait_for_all
 from sciml.errors import OutputError
 from sciml.files import write_json
 from sciml.problem import Problem
@@ -141,6 +142,12 @@ def output_folder(
     place = out / _UNFINISHED
     if not resume:
         _refuse_to_replace(out, force)
+    # All have looked before the first one writes.
+    wait_for_all()
+    if not is_first():
+        yield None
+        return
+    if not resume:
         _start_anew(out, request)
     try:
         yield Workplace(place)

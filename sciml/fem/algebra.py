@@ -195,7 +195,8 @@ def rigid_body_modes(space: fem.FunctionSpace, mesh: FEMesh) -> PETSc.NullSpace:
     """Translations and rotations of a displacement space, orthonormal: GAMG's near null space."""
     dim = mesh.data.dim
     points = space.tabulate_dof_coordinates()[:, :dim]
-    centre = points.mean(axis=0)
+    # The same on all processes: a rotation round several centres is no rigid motion.
+    centre = np.mean(mesh.data.bounds, axis=0)
     modes = [np.tile(np.eye(dim)[i], (len(points), 1)) for i in range(dim)]
     for i, j in itertools.combinations(range(dim), 2):
         spin = np.zeros((dim, dim))

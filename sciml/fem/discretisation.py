@@ -18,7 +18,7 @@ from ufl.corealg.traversal import unique_pre_traversal
 
 from sciml.errors import ConditionError, OptionError
 from sciml.fem.compiling import compile_form
-from sciml.fem.functions import FEFunction, lagrange_space
+from sciml.fem.functions import FEFunction, Gathering, lagrange_space
 from sciml.fem.meshes import FEMesh, coordinate_element
 from sciml.forms import condition_value, weak_form
 from sciml.problem import MeshData, Problem, part_name
@@ -268,8 +268,14 @@ class Discretisation:
 
     # -- results -----------------------------------------------------------------------------------------
 
+    @cached_property
+    def _gathering(self) -> Gathering:
+        return Gathering(self.mesh, self.space)
+
     def snapshot(self) -> FEFunction:
-        """A copy of the state."""
+        """A copy of the state, as a whole on every process."""
+        if self.comm.size > 1:
+            return self._gathering(self.u)
         function = fem.Function(self.space, name=self.problem.field_name)
         function.x.array[:] = self.u.x.array
         return FEFunction(self.mesh, function)

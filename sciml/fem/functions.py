@@ -14,7 +14,7 @@ from sciml.errors import DivergenceError
 from sciml.fem.compiling import compile_form
 from sciml.fem.meshes import FEMesh
 
-__all__ = ["FEFunction", "lagrange_space", "squared_norms", "transfer"]
+__all__ = ["FEFunction", "Gathering", "lagrange_space", "squared_norms", "transfer"]
 
 _CHUNK = 20_000
 
@@ -106,6 +106,40 @@ class FEFunction:
             if not affine and np.abs(step).max(initial=0.0) > 1e-8:
                 raise DivergenceError("Points could not be mapped back to a curved cell; the mesh is too distorted.")
         return reference, inverse
+
+
+class Gathering:
+    """Copies of distributed functions that every process holds as a whole, so that what follows needs no MPI.
+
+    Parameters
+    ----------
+    mesh : FEMesh
+        Distributed.
+    space : dolfinx.fem.FunctionSpace
+        On it.
+    """
+
+    def __init__(self, mesh: FEMesh, space: fem.FunctionSpace) -> None:
+        self._mesh, self._space = mesh, space
+        self.mesh = mesh.alone()
+        element = space.element.basix_element
+        self.space = lagrange_space(self.mesh, int(element.degree), tuple(space.value_shape))
+        points = self.space.tabulate_dof_coordinates()[:, : mesh.data.dim]
+        of_node = np.zeros(len(points), dtype=np.int64)
+        of_node[self.space.dofmap.list] = self.mesh.input_cell[:, None]
+        local = mesh.cell_of_input[of_node]
+        # A cell that two processes know belongs to one of them.
+        self._mine = (local >= 0) & (local < mesh.mesh.topology.index_map(mesh.mesh.topology.dim).size_local)
+        self._points, self._cells = points[self._mine], local[self._mine]
+
+    def __call__(self, function: fem.Function) -> FEFunction:
+        """The function as a whole; all processes must call it."""
+        own = FEFunction(self._mesh, function)
+        values = np.zeros((len(self._mine), *own.shape))
+        values[self._mine] = own._on_cells(self._points, self._cells, 0)
+        out = fem.Function(self.space, name=function.name)
+        out.x.array[:] = self._mesh.comm.allreduce(values, op=MPI.SUM).ravel()
+        return FEFunction(self.mesh, out)
 
 
 def transfer(coarse: FEFunction, fine: FEFunction) -> FEFunction:

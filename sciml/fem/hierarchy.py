@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from mpi4py import MPI
 
 from sciml.errors import DivergenceError
 from sciml.fem.discretisation import Discretisation
@@ -243,7 +244,8 @@ class _Run:
 
     def _out_of_time(self) -> bool:
         budget = self.options.cpu_seconds
-        return budget is not None and time.process_time() - self._start > budget
+        # All processes must decide alike.
+        return budget is not None and MPI.COMM_WORLD.allreduce(time.process_time() - self._start, op=MPI.MAX) > budget
 
     def on_mesh(self, refine: int) -> Outcome:
         """The mesh file divided `refine` times; two further levels, coarser ones first, measure the error."""

@@ -49,6 +49,10 @@ class FEMesh:
         """The mesh's communicator."""
         return self.mesh.comm
 
+    def alone(self) -> FEMesh:
+        """The whole mesh on this process."""
+        return FEMesh(self.data, self._aliases, MPI.COMM_SELF)
+
     @cached_property
     def cell_of_input(self) -> np.ndarray:
         """Local number of each cell of the input mesh; −1 where another rank has it."""

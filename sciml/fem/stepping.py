@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 from dolfinx import fem
+from mpi4py import MPI
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
 from sciml.fem.algebra import LinearChoice, LinearSolver
 from sciml.fem.discretisation import Discretisation
+from sciml.fem.functions import FEFunction
 from sciml.forms import depends_on_time, initial_value
 from sciml.forms.schemes import Scheme
 from sciml.forms.weak import damping_form, mass_form, weak_form
@@ -109,10 +111,10 @@ class System:
         out.array[:] = values.ravel()[: self._n_owned]
         return out
 
-    def array(self, vector: Any) -> np.ndarray:
-        """The entries of a vector on this process, ghosts included."""
+    def snapshot(self, vector: Any) -> FEFunction:
+        """A vector as a function, whole on every process."""
         self._load(vector)
-        return self.disc.u.x.array.copy()
+        return self.disc.snapshot()
 
     def _load(self, vector: Any) -> None:
         u = self.disc.u.x
@@ -126,7 +128,8 @@ class System:
 
     def impose(self, vector: Any, t: float) -> None:
         """Write the Dirichlet values of an instant into a vector."""
-        if len(self.disc.dirichlet[0]):
+        # Finding the nodes of a part is collective: processes without any take part.
+        if self.problem.dirichlet:
             data = self.disc.dirichlet_of(self.problem.at_time(t)) if self._moving_data else self.disc.dirichlet
             dofs, values = self._owned(data)
             vector.array[dofs] = values
@@ -233,7 +236,8 @@ class System:
             They are not all positive, as for quadratic triangles.
         """
         mass = self.lumped(self.mass)
-        if mass.min() <= 1e-10 * mass.max():
+        comm = self.disc.comm
+        if comm.allreduce(mass.min(), op=MPI.MIN) <= 1e-10 * comm.allreduce(mass.max(), op=MPI.MAX):
             raise OptionError("scheme=explicit needs a lumped mass matrix that is positive: take degree=1.")
         return mass
 

@@ -102,12 +102,14 @@ def solve_evolution(
     for k, state in enumerate(march(system, scheme, steps)):
         if k in kept:
             times.append(state.t)
-            states.append(system.array(state.u))
+            states.append(system.snapshot(state.u))
         if k % max(1, steps // 50) == 0:
             report(f"step {k} of {steps}, t = {state.t:.4g}")
     words = str(choice) if scheme.name != "explicit" else "none (lumped mass)"
     outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
-    return Trajectory(disc.mesh, disc.space, np.array(times), np.array(states)), outcome, steps
+    last = states[-1]
+    arrays = np.array([state.function.x.array for state in states])
+    return Trajectory(last.mesh, last.function.function_space, np.array(times), arrays), outcome, steps
 
 
 def _stable_steps(system: System, steps: int | None) -> int:
