@@ -261,9 +261,7 @@ def initial_state(system: System, t: float) -> State:
     return state
 
 
-def march(
-    system: System, scheme: Scheme, steps: int, *, each: Callable[[int, State], None] = lambda k, state: None
-) -> Iterator[State]:
+def march(system: System, scheme: Scheme, steps: int) -> Iterator[State]:
     """The states after 0, 1, …, `steps` equal steps over the problem's time.
 
     Parameters
@@ -271,8 +269,6 @@ def march(
     system : System
     scheme : Scheme
     steps : int
-    each : callable
-        Called with the number of steps done and the state.
     """
     time = system.problem.time
     state = initial_state(system, time.start)
@@ -286,7 +282,6 @@ def march(
         state = stepper.advance(state, time.start + k * step)
         if not np.isfinite(state.u.norm()):
             raise DivergenceError(f"The state is no longer finite at t = {state.t:.6g}; take more steps.")
-        each(k, state)
         yield state
 
 

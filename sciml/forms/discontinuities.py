@@ -18,6 +18,9 @@ from sciml.problem import Problem
 
 __all__ = ["broken_flux", "has_kinks", "jumps"]
 
+# Segments to look for jumps on, pieces of each, jumps that are looked at closely, and the smallest that counts.
+_SEGMENTS, _PIECES, _SUSPECTS, _JUMP = 64, 64, 8, 1e-6
+
 
 def jumps(problem: Problem, expression: Any) -> bool:
     """Whether a conditional in the expression jumps where its condition changes, found by bisection."""
@@ -123,9 +126,6 @@ def broken_flux(problem: Problem, flux: Any) -> np.ndarray | None:
         if np.abs(jump).max() > 1e-2 * np.abs(gap[k]).max():
             return low[k]
     return None
-
-
-_SEGMENTS, _PIECES, _SUSPECTS, _JUMP = 64, 64, 8, 1e-6
 
 
 def _bisected(
