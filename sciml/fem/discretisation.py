@@ -31,6 +31,21 @@ _NOT_POLYNOMIAL = (ufl.mathfunctions.MathFunction, ufl.classes.Conditional, ufl.
 
 
 @dataclass(frozen=True, eq=False)
+class Unknowns:
+    """Degrees of freedom by place and component.
+
+    Attributes
+    ----------
+    points : (n, dim) array
+    component : (n,) int array
+        Of the problem's unknown.
+    """
+
+    points: np.ndarray
+    component: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class _Symbols:
     """The problem's symbols and what stands for them on a concrete kind of mesh."""
 
@@ -236,6 +251,19 @@ class Discretisation:
         self._load_factor.value = factor
 
     @cached_property
+    def unknowns(self) -> Unknowns:
+        """Place and component of every local degree of freedom (unrolled, ghosts included)."""
+        points = self.problem.domain.snapped(self.space.tabulate_dof_coordinates()[:, : self.problem.dim])
+        size = self.problem.n_components
+        return Unknowns(np.repeat(points, size, axis=0), np.tile(np.arange(size), len(points)))
+
+    def unknowns_on(self, on: str | tuple[str, ...], component: int) -> np.ndarray:
+        """Local degrees of freedom (unrolled) of one component on the boundary part(s) named; all processes call it."""
+        facets = self.mesh.facets(on)
+        nodes = fem.locate_dofs_topological(self.space, self.mesh.mesh.topology.dim - 1, facets)
+        return nodes * self.problem.n_components + component
+
+    @cached_property
     def dirichlet(self) -> tuple[np.ndarray, np.ndarray]:
         """Constrained local degrees of freedom (unrolled) and their values (at the start, for what evolves).
 
@@ -245,21 +273,18 @@ class Discretisation:
 
     def dirichlet_of(self, problem: Problem) -> tuple[np.ndarray, np.ndarray]:
         """As :attr:`dirichlet`, for a copy of the problem at another time."""
-        size = self.problem.n_components
-        points = self.problem.domain.snapped(self.space.tabulate_dof_coordinates()[:, : self.problem.dim])
-        values = np.full((len(points), size), np.nan)
+        points = self.unknowns.points
+        values = np.full(len(points), np.nan)
         for condition in self.problem.dirichlet:
-            nodes = fem.locate_dofs_topological(
-                self.space, self.mesh.mesh.topology.dim - 1, self.mesh.facets(condition.on)
-            )
-            for component in condition.components(size):
-                data = condition_value(problem, condition, component).at(points[nodes])
+            for component in condition.components(self.problem.n_components):
+                there = self.unknowns_on(condition.on, component)
+                data = condition_value(problem, condition, component).at(points[there])
                 if not np.isfinite(data).all():
-                    bad = points[nodes][int(np.argmax(~np.isfinite(data)))]
+                    bad = points[there][int(np.argmax(~np.isfinite(data)))]
                     raise ConditionError(f"{condition}: the value is not finite at {bad.tolist()}.")
-                values[nodes, component] = data
+                values[there] = data
         dofs = np.flatnonzero(~np.isnan(values))
-        return dofs.astype(np.int32), values.ravel()[dofs]
+        return dofs.astype(np.int32), values[dofs]
 
     def impose(self, factor: float = 1.0) -> None:
         """Write (scaled) Dirichlet values into the state."""

@@ -89,7 +89,7 @@ def test_what_is_recorded(poisson):
     assert min(parts) >= 0
     assert seconds.train == 0
     assert seconds.solve > 0
-    assert 0.5 * wall < sum(parts) <= wall * 1.001
+    assert sum(parts) <= wall * 1.001
     assert 0 < solution.cpu_seconds <= time.process_time() - cpu
     assert (solution.seed, solution.device, solution.trainable_parameters) == (3, "cpu", 0)
     assert solution.iterations == 1
