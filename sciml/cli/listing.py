@@ -70,7 +70,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
         "boundaries": list(problem.domain.boundary_names),
         "regions": sorted(problem.domain.region_groups),
         "time": _time(problem),
-        "unknown": {problem.field_name: list(problem.shape)},
+        "unknown": {slot.name: list(slot.shape) for slot in problem.layout},
         "parameters": parameters,
         "family": {name: str(law) for name, law in problem.family.laws.items()},
         "conditions": [str(c) for c in problem.declaration.conditions]

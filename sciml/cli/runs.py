@@ -105,6 +105,9 @@ def _print_rows(problem: Problem, rows: list[Row], as_json: bool) -> None:
         return
     console.print(result_table(dicts, console.width))
     for row in dicts:
+        for name, own in row.get("fields", {}).items():
+            errors = f"{significant(own['relative_l2'], 3)} (H1 {significant(own['relative_h1'], 3)})"
+            console.print(f"{row['label']}, {name}: relative L2 error {errors}", highlight=False)
         if row["quantities"]:
             values = ", ".join(f"{name} = {significant(value, 6)}" for name, value in row["quantities"].items())
             console.print(f"{row['label']}: {values}", highlight=False)

@@ -5,8 +5,8 @@ from sciml.fem.environment import require
 require()
 
 from sciml.fem.discretisation import Discretisation  # noqa: E402
-from sciml.fem.functions import FEFunction  # noqa: E402
+from sciml.fem.functions import FEFunction, FEFunctions  # noqa: E402
 from sciml.fem.meshes import FEMesh  # noqa: E402
 from sciml.fem.trajectory import Trajectory  # noqa: E402
 
-__all__ = ["Discretisation", "FEFunction", "FEMesh", "Trajectory", "require"]
+__all__ = ["Discretisation", "FEFunction", "FEFunctions", "FEMesh", "Trajectory", "require"]

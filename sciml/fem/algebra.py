@@ -44,11 +44,14 @@ class LinearChoice:
         return f"{label} ({self.reason})"
 
 
-def choose_linear_solver(requested: str, *, symmetric: bool, definite: bool, dim: int, n_dofs: int) -> LinearChoice:
+def choose_linear_solver(
+    requested: str, *, symmetric: bool, definite: bool, dim: int, n_dofs: int, fields: int = 1
+) -> LinearChoice:
     """Choose a linear solver from what the analysis says.
 
     A direct solver up to a size that depends on the dimension (its fill-in grows like n^1.5 in 2-D and n² in
-    3-D), algebraic multigrid beyond; conjugate gradients where the law is symmetric and monotone, GMRES else.
+    3-D), algebraic multigrid beyond; conjugate gradients where the law is symmetric and monotone, GMRES else. Several
+    fields, of which one may be a constraint, are solved directly whatever their number.
 
     Parameters
     ----------
@@ -56,17 +59,21 @@ def choose_linear_solver(requested: str, *, symmetric: bool, definite: bool, dim
     symmetric, definite : bool
         Of the linearised law.
     dim, n_dofs : int
+    fields : int
+        Number of fields.
     """
     kind = "symmetric" if symmetric else "unsymmetric"
     positive = " positive" if symmetric and definite else ""
     limit = _DIRECT_LIMIT[dim]
     if requested not in ("auto", "direct", "gamg"):
         raise OptionError(f"linear_solver={requested!r}; allowed are auto, direct and gamg.")
-    direct = requested == "direct" or (requested == "auto" and n_dofs <= limit)
+    direct = requested == "direct" or (requested == "auto" and (n_dofs <= limit or fields > 1))
     asked = "as asked" if requested != "auto" else f"{n_dofs} unknowns, {'≤' if direct else '>'} {limit} in {dim}-D"
+    if fields > 1 and requested == "auto":
+        asked = f"{fields} fields, {n_dofs} unknowns"
     reason = f"{kind}{positive} law; {asked}"
     if direct:
-        return LinearChoice("direct", "preonly", "cholesky" if positive else "lu", reason)
+        return LinearChoice("direct", "preonly", "cholesky" if positive and fields == 1 else "lu", reason)
     return LinearChoice("gamg", "cg" if positive else "gmres", "gamg", reason)
 
 

@@ -13,14 +13,16 @@ import ufl
 from dolfinx import fem
 from mpi4py import MPI
 from ufl.algorithms import expand_derivatives
+from ufl.algorithms.apply_derivatives import apply_derivatives
 from ufl.algorithms.estimate_degrees import estimate_total_polynomial_degree
 from ufl.corealg.traversal import unique_pre_traversal
 
 from sciml.errors import ConditionError, OptionError
 from sciml.fem.compiling import compile_form
-from sciml.fem.functions import FEFunction, Gathering, lagrange_space
+from sciml.fem.functions import FEFunction, FEFunctions, Gathering, together
 from sciml.fem.meshes import FEMesh, coordinate_element
-from sciml.forms import condition_value, weak_form
+from sciml.fem.spaces import Splitting, flat, unknown_element
+from sciml.forms import check_degree, condition_value, weak_form
 from sciml.problem import MeshData, Problem, part_name
 from sciml.problem.coefficients import RegionCoefficient
 
@@ -38,7 +40,7 @@ class Unknowns:
     ----------
     points : (n, dim) array
     component : (n,) int array
-        Of the problem's unknown.
+        Of the problem's unknown; −1 for what is no value of one component (Raviart–Thomas elements).
     """
 
     points: np.ndarray
@@ -59,7 +61,7 @@ class _Symbols:
         """The form on the concrete mesh, with quadrature degrees set."""
         moved = []
         for integral in expand_derivatives(form).integrals():
-            integrand = ufl.replace(integral.integrand(), self.mapping)
+            integrand = apply_derivatives(ufl.replace(integral.integrand(), self.mapping))
             metadata = {"quadrature_degree": self._quadrature_degree(integrand)} | integral.metadata()
             moved.append(integral.reconstruct(integrand=integrand, domain=self.mesh, metadata=metadata))
         return ufl.Form(moved)
@@ -86,11 +88,11 @@ def symbols_on(problem: Problem, data: MeshData, degree: int) -> _Symbols:
 def _symbols(problem: Problem, data: MeshData, degree: int) -> _Symbols:
     declared = problem.declaration
     mesh = ufl.Mesh(coordinate_element(data))
-    space = ufl.FunctionSpace(mesh, basix.ufl.element("Lagrange", data.cell_type, degree, shape=problem.shape))
+    space = ufl.FunctionSpace(mesh, unknown_element(problem, data.cell_type, degree))
     unknown = ufl.Coefficient(space)
     mapping = {
-        declared.u: unknown,
-        declared.v: ufl.TestFunction(space),
+        declared.u: flat(problem, unknown),
+        declared.v: flat(problem, ufl.TestFunction(space)),
         declared.x: ufl.SpatialCoordinate(mesh),
         declared.n: ufl.FacetNormal(mesh),
     }
@@ -144,7 +146,8 @@ class Discretisation:
             )
         self.problem, self.degree = problem, degree
         self.mesh = FEMesh(data, problem.domain, comm)
-        self.space = lagrange_space(self.mesh, degree, problem.shape)
+        check_degree(problem, degree)
+        self.space = fem.functionspace(self.mesh.mesh, unknown_element(problem, data.cell_type, degree))
         self.u = fem.Function(self.space, name=problem.field_name)
         self._symbols = symbols_on(problem, data, degree)
         self._constants = self._bind_constants()
@@ -156,6 +159,18 @@ class Discretisation:
     def comm(self) -> MPI.Intracomm:
         """The mesh's communicator."""
         return self.mesh.comm
+
+    @property
+    def _n_local(self) -> int:
+        index_map = self.space.dofmap.index_map
+        return int((index_map.size_local + index_map.num_ghosts) * self.space.dofmap.index_map_bs)
+
+    def held_unknown(self, component: int) -> np.ndarray:
+        """One local degree of freedom of a component on the first process that has any; none on all others."""
+        own = np.flatnonzero(self.unknowns.component == component)
+        own = own[own < self.space.dofmap.index_map.size_local * self.space.dofmap.index_map_bs]
+        first = self.comm.allreduce(self.comm.rank if len(own) else self.comm.size, op=MPI.MIN)
+        return own[: int(first == self.comm.rank)].astype(np.int32)
 
     @property
     def n_dofs(self) -> int:
@@ -253,15 +268,23 @@ class Discretisation:
     @cached_property
     def unknowns(self) -> Unknowns:
         """Place and component of every local degree of freedom (unrolled, ghosts included)."""
-        points = self.problem.domain.snapped(self.space.tabulate_dof_coordinates()[:, : self.problem.dim])
-        size = self.problem.n_components
-        return Unknowns(np.repeat(points, size, axis=0), np.tile(np.arange(size), len(points)))
+        points = np.zeros((self._n_local, self.problem.dim))
+        component = np.full(self._n_local, -1)
+        for slot, space, dofs in zip(self.problem.layout, self.splitting.spaces, self.splitting.dofs, strict=True):
+            if slot.kind.family == "RT":
+                continue
+            nodes = self.problem.domain.snapped(space.tabulate_dof_coordinates()[:, : self.problem.dim])
+            points[dofs] = np.repeat(nodes, slot.size, axis=0)
+            component[dofs] = np.tile(slot.components, len(nodes))
+        return Unknowns(points, component)
 
     def unknowns_on(self, on: str | tuple[str, ...], component: int) -> np.ndarray:
         """Local degrees of freedom (unrolled) of one component on the boundary part(s) named; all processes call it."""
         facets = self.mesh.facets(on)
-        nodes = fem.locate_dofs_topological(self.space, self.mesh.mesh.topology.dim - 1, facets)
-        return nodes * self.problem.n_components + component
+        number = next(k for k, slot in enumerate(self.problem.layout) if component in slot.components)
+        slot, dofs = self.problem.layout[number], self.splitting.dofs[number]
+        nodes = fem.locate_dofs_topological(self.splitting.spaces[number], self.mesh.mesh.topology.dim - 1, facets)
+        return dofs[nodes * slot.size + component - slot.offset]
 
     @cached_property
     def dirichlet(self) -> tuple[np.ndarray, np.ndarray]:
@@ -294,13 +317,17 @@ class Discretisation:
     # -- results -----------------------------------------------------------------------------------------
 
     @cached_property
-    def _gathering(self) -> Gathering:
-        return Gathering(self.mesh, self.space)
+    def splitting(self) -> Splitting:
+        """The fields of the state."""
+        return Splitting(self.problem, self.mesh, self.space)
 
-    def snapshot(self) -> FEFunction:
+    @cached_property
+    def _gatherings(self) -> list[Gathering]:
+        return [Gathering(self.mesh, part.function_space) for part in self.splitting(self.u)]
+
+    def snapshot(self) -> FEFunction | FEFunctions:
         """A copy of the state, as a whole on every process."""
+        parts = self.splitting(self.u)
         if self.comm.size > 1:
-            return self._gathering(self.u)
-        function = fem.Function(self.space, name=self.problem.field_name)
-        function.x.array[:] = self.u.x.array
-        return FEFunction(self.mesh, function)
+            return together([gather(part) for gather, part in zip(self._gatherings, parts, strict=True)])
+        return together([FEFunction(self.mesh, part) for part in parts])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import basix.ufl
 import numpy as np
@@ -14,19 +15,35 @@ from sciml.errors import DivergenceError
 from sciml.fem.compiling import compile_form
 from sciml.fem.meshes import FEMesh
 
-__all__ = ["FEFunction", "Gathering", "lagrange_space", "squared_norms", "transfer"]
+__all__ = [
+    "FEFunction",
+    "FEFunctions",
+    "Gathering",
+    "element_of",
+    "function_space",
+    "squared_norms",
+    "together",
+    "transfer",
+]
 
 _CHUNK = 20_000
 
 
-def lagrange_space(mesh: FEMesh, degree: int, shape: tuple[int, ...] = ()) -> fem.FunctionSpace:
-    """Continuous Lagrange functions of a degree and value shape."""
-    element = basix.ufl.element("Lagrange", mesh.data.cell_type, degree, shape=shape)
+def element_of(cell_type: str, degree: int, shape: tuple[int, ...] = (), *, discontinuous: bool = False) -> Any:
+    """The Lagrange element of a degree and value shape, continuous or not."""
+    return basix.ufl.element("DG" if discontinuous else "Lagrange", cell_type, degree, shape=shape)
+
+
+def function_space(
+    mesh: FEMesh, degree: int, shape: tuple[int, ...] = (), *, discontinuous: bool = False
+) -> fem.FunctionSpace:
+    """Lagrange functions of a degree and value shape, continuous or not."""
+    element = element_of(mesh.data.cell_type, degree, shape, discontinuous=discontinuous)
     return fem.functionspace(mesh.mesh, element)
 
 
 class FEFunction:
-    """A finite element function with its mesh.
+    """A finite element function with its mesh; it has values at nodes, and may jump between cells.
 
     Attributes
     ----------
@@ -36,6 +53,7 @@ class FEFunction:
         Value shape.
     degree : int
         Polynomial degree.
+    continuous : bool
     """
 
     def __init__(self, mesh: FEMesh, function: fem.Function) -> None:
@@ -44,9 +62,15 @@ class FEFunction:
         self.shape = tuple(function.function_space.value_shape)
         element = function.function_space.element.basix_element
         self.degree = int(element.degree)
+        self.continuous = not element.discontinuous
         self._element = element
         self._map = mesh.element.basix_element
         self._dofs = function.function_space.dofmap.list
+
+    @property
+    def parts(self) -> tuple[FEFunction, ...]:
+        """The fields it consists of: itself."""
+        return (self,)
 
     @property
     def n_dofs(self) -> int:
@@ -108,6 +132,50 @@ class FEFunction:
         return reference, inverse
 
 
+class FEFunctions:
+    """The fields of one problem as one function with all their components.
+
+    Attributes
+    ----------
+    mesh : FEMesh
+    parts : tuple of FEFunction
+    shape : (int,)
+        Number of components.
+    degree : int
+        The highest polynomial degree.
+    """
+
+    def __init__(self, mesh: FEMesh, parts: tuple[FEFunction, ...]) -> None:
+        self.mesh, self.parts = mesh, parts
+        self.shape = (sum(int(np.prod(part.shape, dtype=int)) for part in parts),)
+        self.degree = max(part.degree for part in parts)
+
+    @property
+    def n_dofs(self) -> int:
+        """Number of unknowns of all spaces."""
+        return sum(part.n_dofs for part in self.parts)
+
+    def evaluate(self, points: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+        """Values at points ``(n, dim)`` → ``(n, k)``; NaN outside of the mesh."""
+        points, cells = self._located(points, cells)
+        return np.concatenate([p.evaluate(points, cells).reshape(len(points), -1) for p in self.parts], axis=1)
+
+    def gradient(self, points: np.ndarray, cells: np.ndarray | None = None) -> np.ndarray:
+        """Gradients at points ``(n, dim)`` → ``(n, k, dim)``."""
+        points, cells = self._located(points, cells)
+        shape = (len(points), -1, points.shape[1])
+        return np.concatenate([p.gradient(points, cells).reshape(shape) for p in self.parts], axis=1)
+
+    def _located(self, points: np.ndarray, cells: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        points = np.ascontiguousarray(points, dtype=float)
+        return points, self.mesh.data.locate(points) if cells is None else cells
+
+
+def together(parts: Sequence[FEFunction]) -> FEFunction | FEFunctions:
+    """One function, or several as one."""
+    return parts[0] if len(parts) == 1 else FEFunctions(parts[0].mesh, tuple(parts))
+
+
 class Gathering:
     """Copies of distributed functions that every process holds as a whole, so that what follows needs no MPI.
 
@@ -122,8 +190,7 @@ class Gathering:
     def __init__(self, mesh: FEMesh, space: fem.FunctionSpace) -> None:
         self._mesh, self._space = mesh, space
         self.mesh = mesh.alone()
-        element = space.element.basix_element
-        self.space = lagrange_space(self.mesh, int(element.degree), tuple(space.value_shape))
+        self.space = fem.functionspace(self.mesh.mesh, space.ufl_element())
         points = self.space.tabulate_dof_coordinates()[:, : mesh.data.dim]
         of_node = np.zeros(len(points), dtype=np.int64)
         of_node[self.space.dofmap.list] = self.mesh.input_cell[:, None]

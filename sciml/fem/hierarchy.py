@@ -6,7 +6,8 @@ d₂ = ‖u_{h/4} − u_{h/2}‖ give the observed rate r = log₂(d₁/d₂). I
     d₂ / (2^r − 1)     in L2, where the errors of two levels point the same way, and
     d₂ / (4^r − 1)^½   in H1, where the error of a level is orthogonal to all finer spaces (Galerkin, Pythagoras);
 
-the errors of the coarser levels are 2^r and 4^r times that. What evolves is refined in space and time together, and
+the errors of the coarser levels are 2^r and 4^r times that (also in L2 for fields that may jump between cells: such a
+field is nearly a projection). What evolves is refined in space and time together, and
 its norms are root mean squares over eight instants.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -23,12 +24,12 @@ from mpi4py import MPI
 
 from sciml.errors import DivergenceError
 from sciml.fem.discretisation import Discretisation
-from sciml.fem.functions import FEFunction, squared_norms, transfer
+from sciml.fem.functions import FEFunction, FEFunctions, squared_norms, transfer
 from sciml.fem.statics import StaticReport, solve_static
 from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
 from sciml.forms.schemes import choose_scheme
-from sciml.problem import Box, MeshData, Problem
+from sciml.problem import Box, MeshData, Problem, Slot
 
 __all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
 
@@ -41,13 +42,31 @@ _WORTH_A_TRY = 20_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """Measured relative errors of the delivered level, with observed rates."""
+    """Measured relative errors of the delivered level, with observed rates; of several fields those of the worst."""
 
     relative_l2: float
     relative_h1: float
     rate_l2: float
     rate_h1: float
     method: str
+    fields: dict[str, dict[str, float]] = field(default_factory=dict)
+    """The same for each field, where there are several."""
+
+
+@dataclass(frozen=True)
+class Orders:
+    """Rates of convergence that theory gives, in L2 and H1.
+
+    Attributes
+    ----------
+    expected : (float, float)
+        With the steps in time.
+    best : (float, float)
+        In space alone: what evolves has an error of the steps too, and either may be the larger one.
+    """
+
+    expected: tuple[float, float]
+    best: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -55,7 +74,7 @@ class Level:
     """A solution on one mesh."""
 
     data: MeshData
-    function: FEFunction
+    function: FEFunction | FEFunctions
     report: StaticReport
     trajectory: Trajectory | None = None
     steps: int = 0
@@ -106,12 +125,11 @@ class _Run:
         self.problem, self.analysis, self.options, self.report = problem, analysis, options, report
         self.outcome = Outcome()
         self._start = time.process_time()
-        # In space; what evolves has an error of the steps too, and either may be the larger one.
-        self._best = self._orders = (options.degree + 1.0, float(options.degree))
+        limit = np.inf
         if problem.evolves:
             self._scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
-            order = self._scheme.order
-            self._orders = (min(self._orders[0], order), min(self._orders[1], order))
+            limit = self._scheme.order
+        self._orders = [_orders_of(slot, options.degree, limit) for slot in problem.layout]
 
     def solve(self, data: MeshData, finer: int = 0) -> Level:
         """Solve on one mesh.
@@ -277,11 +295,16 @@ class _Run:
         from those an error cannot be extrapolated, from a finer level it can.
         """
         estimate = self.outcome.estimate
-        expected_l2, expected_h1 = self._orders
         if estimate is None or len(self.outcome.levels) < 3 or self.outcome.levels[-1] is not self.outcome.delivered:
             return
-        if max(expected_l2 - estimate.rate_l2, expected_h1 - estimate.rate_h1) <= _RATE_GAP:
+        rates = list(estimate.fields.values()) or [asdict(estimate)]
+        gaps = [
+            (orders.expected[0] - own["rate_l2"], orders.expected[1] - own["rate_h1"])
+            for orders, own in zip(self._orders, rates, strict=True)
+        ]
+        if max(map(max, gaps)) <= _RATE_GAP:
             return
+        expected_l2, expected_h1 = self._orders[int(np.argmax([max(gap) for gap in gaps]))].expected
         if self._fits(self.outcome.delivered):
             self.outcome.notes.append(
                 f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {expected_l2:g} and "
@@ -322,12 +345,30 @@ class _Run:
             self.outcome.estimate = None
             return
         wanted = levels.index(self.outcome.delivered)
-        self.outcome.estimate = estimate_error(levels, wanted, self._orders, self._best)
+        own = [estimate_error(levels, wanted, orders, k) for k, orders in enumerate(self._orders)]
+        self.outcome.estimate = _worst(own, [slot.name for slot in self.problem.layout])
 
 
-def estimate_error(
-    levels: list[Level], wanted: int, expected: tuple[float, float], best: tuple[float, float] | None = None
-) -> Estimate:
+def _orders_of(slot: Slot, degree: int, limit: float) -> Orders:
+    """The best approximation's orders; slopes of fields that may jump are not measured (order 0)."""
+    own = float(degree - slot.kind.lower)
+    best = {"Lagrange": (own + 1, own), "DG": (own + 1, 0.0), "RT": (own, 0.0)}[slot.kind.family]
+    return Orders((min(best[0], limit), min(best[1], limit)), best)
+
+
+def _worst(estimates: list[Estimate], names: list[str]) -> Estimate:
+    """The largest errors of several fields, with the rates of the field that has them."""
+    if len(estimates) == 1:
+        return estimates[0]
+    l2, h1 = (max(estimates, key=lambda e, name=name: getattr(e, name)) for name in ("relative_l2", "relative_h1"))
+    fields = {
+        name: {key: value for key, value in asdict(own).items() if isinstance(value, float)}
+        for name, own in zip(names, estimates, strict=True)
+    }
+    return Estimate(l2.relative_l2, h1.relative_h1, l2.rate_l2, h1.rate_h1, l2.method, fields)
+
+
+def estimate_error(levels: list[Level], wanted: int, orders: Orders, number: int = 0) -> Estimate:
     """Errors of level `wanted` from the differences of two or three nested levels.
 
     Parameters
@@ -336,12 +377,14 @@ def estimate_error(
         Coarse to fine, each the refinement of the one before.
     wanted : int
         Position of the level whose error is asked for.
-    expected : (float, float)
-        Rates in L2 and H1 to assume where there are only two levels or the differences do not fall.
-    best : (float, float), optional
-        The highest rates that are believed; those expected by default.
+    orders : Orders
+        Those expected are assumed where there are only two levels or the differences do not fall; none above the best
+        is believed.
+    number : int
+        Of the field.
     """
-    differences = np.array([_difference(a, b) for a, b in pairwise(levels)])
+    expected = orders.expected
+    differences = np.array([_difference(a, b, number, slopes=orders.best[1] > 0) for a, b in pairwise(levels)])
     size = differences[-1, 2:]
     last = differences[-1, :2]
     if len(levels) == 3:
@@ -349,39 +392,45 @@ def estimate_error(
             observed = np.log2(differences[0, :2] / last)
         usable = np.isfinite(observed) & (observed > 0.25)
         # A rate above the theoretical one is pre-asymptotic luck: it would make the estimate too small.
-        rates = np.where(usable, np.minimum(observed, expected if best is None else best), expected)
+        rates = np.where(usable, np.minimum(observed, orders.best), expected)
         method = "three levels, observed rate"
         if not usable.all():
             method = "three levels; the differences do not fall, so the theoretical rate was assumed"
     else:
         observed, rates, method = np.array(expected), np.array(expected), "two levels, theoretical rate assumed"
-    finest = last / np.array([2.0 ** rates[0] - 1, np.sqrt(4.0 ** rates[1] - 1)])
+    finest = last / np.array([2.0 ** rates[0] - 1, np.sqrt(4.0 ** max(rates[1], 0.25) - 1)])
     errors = _sum(finest, differences[wanted:, :2])
+    if orders.best[1] == 0.0:
+        # Fields that may jump are projections: orthogonal in L2, the one norm that they are measured in.
+        finest = np.full(2, last[0] / np.sqrt(4.0 ** rates[0] - 1))
+        errors = np.full(2, _sum(finest, differences[wanted:, [0, 0]])[1])
+        observed, rates = np.full(2, observed[0]), np.full(2, rates[0])
     relative = errors / np.where(size > 0, size, 1.0)
     shown = np.where(np.isfinite(observed), observed, rates)
     return Estimate(float(relative[0]), float(relative[1]), float(shown[0]), float(shown[1]), method)
 
 
-def _difference(coarse: Level, fine: Level) -> tuple[float, float, float, float]:
-    """‖u_f − u_c‖ in L2 and H1, and ‖u_f‖ in both, on the fine mesh."""
+def _difference(coarse: Level, fine: Level, number: int, *, slopes: bool) -> tuple[float, float, float, float]:
+    """‖u_f − u_c‖ in L2 and H1, and ‖u_f‖ in both, of one field on the fine mesh."""
     sums = np.zeros(4)
-    for old, own in _states(coarse, fine):
+    for old, own in _states(coarse, fine, number):
         gap = transfer(old, own)
         gap.function.x.array[:] -= own.function.x.array
         sums += np.array([*squared_norms(gap), *squared_norms(own)])
     # Slopes count in multiples of 1/L, so that the sum has one unit.
     size = fine.function.mesh.domain.size
-    gap_l2, gap_slope, l2, slope = sums * np.array([1, size**2, 1, size**2])
+    weight = size**2 if slopes else 0.0
+    gap_l2, gap_slope, l2, slope = sums * np.array([1, weight, 1, weight])
     return gap_l2**0.5, (gap_l2 + gap_slope) ** 0.5, l2**0.5, (l2 + slope) ** 0.5
 
 
-def _states(coarse: Level, fine: Level) -> Iterator[tuple[FEFunction, FEFunction]]:
-    """Pairs of states of the two levels to compare."""
+def _states(coarse: Level, fine: Level, number: int) -> Iterator[tuple[FEFunction, FEFunction]]:
+    """Pairs of states of one field on the two levels to compare."""
     if coarse.trajectory is None or fine.trajectory is None:
-        yield coarse.function, fine.function
+        yield coarse.function.parts[number], fine.function.parts[number]
         return
     for instant in common_instants(coarse.trajectory, fine.trajectory):
-        yield coarse.trajectory.at(instant), fine.trajectory.at(instant)
+        yield coarse.trajectory.at(instant).parts[number], fine.trajectory.at(instant).parts[number]
 
 
 def _sum(finest: np.ndarray, differences: np.ndarray) -> np.ndarray:

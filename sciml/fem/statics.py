@@ -17,7 +17,7 @@ from sciml.fem.compiling import compile_form
 from sciml.fem.discretisation import Discretisation
 from sciml.forms import Analysis, number
 
-__all__ = ["StaticReport", "solve_static"]
+__all__ = ["StaticReport", "shift_mean", "solve_static"]
 
 Report = Callable[[str], None]
 
@@ -88,12 +88,14 @@ def solve_static(
         definite=bool(analysis.monotone),
         dim=discretisation.problem.dim,
         n_dofs=discretisation.n_dofs,
+        fields=len(discretisation.problem.layout),
     )
+    several = len(discretisation.problem.layout) > 1
     system = _System(
         discretisation,
         choice,
-        pure_neumann=analysis.pure_neumann,
-        conserves=analysis.pure_neumann and analysis.conserves,
+        free_constant=analysis.free_constant,
+        conserves=analysis.pure_neumann and (several or analysis.conserves),
         petsc_options=petsc_options or {},
     )
     try:
@@ -105,8 +107,8 @@ def solve_static(
             outcome = _nonlinear(system, tolerance, max_iterations, load_steps, report)
     finally:
         system.destroy()
-    if analysis.pure_neumann:
-        _shift_mean(discretisation)
+    if analysis.free_constant is not None:
+        shift_mean(discretisation, analysis.free_constant)
     return outcome
 
 
@@ -118,7 +120,7 @@ class _System:
         disc: Discretisation,
         choice: LinearChoice,
         *,
-        pure_neumann: bool,
+        free_constant: int | None,
         conserves: bool,
         petsc_options: Mapping[str, Any],
     ) -> None:
@@ -127,21 +129,21 @@ class _System:
         space = disc.space
         self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
         constrained = disc.dirichlet[0]
-        if pure_neumann and choice.name == "direct" and disc.comm.rank == 0:
+        if free_constant is not None and choice.name == "direct":
             # The constant is free: hold one degree of freedom, and shift the mean afterwards.
-            constrained = np.append(constrained, 0).astype(np.int32)
+            constrained = np.append(constrained, disc.held_unknown(free_constant)).astype(np.int32)
         self.constrained = constrained[constrained < self._n_owned]
         self.matrix = fem.petsc.create_matrix(disc.jacobian)
         self.vector = fem.petsc.create_vector(space)
         self.null_space = None
-        if pure_neumann:
-            self.null_space = PETSc.NullSpace().create(constant=True, comm=disc.comm)
+        if free_constant is not None:
+            self.null_space = constants_of(disc, free_constant)
         if choice.name == "gamg":
             self._prepare_multigrid()
 
     def _prepare_multigrid(self) -> None:
         disc = self.disc
-        if disc.problem.shape == (disc.problem.dim,):
+        if len(disc.problem.layout) == 1 and disc.problem.shape == (disc.problem.dim,):
             self.matrix.setNearNullSpace(rigid_body_modes(disc.space, disc.mesh))
         if self.null_space is not None:
             self.matrix.setNullSpace(self.null_space)
@@ -313,8 +315,8 @@ def _harmonic_lift(system: _System) -> None:
     right = matrix * system.state()
     right.scale(-1.0)
     # Components without any Dirichlet value stay zero.
-    held = np.unique(system.constrained % disc.problem.n_components)
-    free = np.arange(system._n_owned) % disc.problem.n_components
+    free = disc.unknowns.component[: system._n_owned]
+    held = np.unique(disc.unknowns.component[disc.dirichlet[0]])
     fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(free, held))).astype(np.int32)
     right.array[fixed] = 0.0
     matrix.zeroRowsColumnsLocal(fixed, 1.0)
@@ -328,10 +330,22 @@ def _harmonic_lift(system: _System) -> None:
     matrix.destroy()
 
 
-def _shift_mean(disc: Discretisation) -> None:
-    """Add the constant that gives the mean value asked for."""
+def constants_of(disc: Discretisation, component: int) -> PETSc.NullSpace:
+    """The constant functions of one component."""
+    if disc.problem.n_components == 1:
+        return PETSc.NullSpace().create(constant=True, comm=disc.comm)
+    vector = fem.petsc.create_vector(disc.space)
+    vector.set(0.0)
+    vector.array[:] = disc.unknowns.component[: vector.getLocalSize()] == component
+    vector.normalize()
+    return PETSc.NullSpace().create(vectors=[vector], comm=disc.comm)
+
+
+def shift_mean(disc: Discretisation, component: int) -> None:
+    """Add the constant that gives the mean value asked for to one component of the state."""
     problem = disc.problem
-    mean = problem.declaration.mean
+    mean, u = problem.declaration.mean, problem.declaration.u
     volume = disc.functional(1 * problem.dx)
-    present = disc.functional(problem.declaration.u * problem.dx) / volume
-    disc.u.x.array[:] += (0.0 if mean is None else float(number(problem, mean.value))) - present
+    present = disc.functional((u if u.ufl_shape == () else u[component]) * problem.dx) / volume
+    wanted = 0.0 if mean is None else float(number(problem, mean.value))
+    disc.u.x.array[disc.unknowns.component == component] += wanted - present

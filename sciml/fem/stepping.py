@@ -27,8 +27,9 @@ from petsc4py import PETSc
 from sciml.errors import DivergenceError, OptionError
 from sciml.fem.algebra import LinearChoice, LinearSolver
 from sciml.fem.discretisation import Discretisation
-from sciml.fem.functions import FEFunction
-from sciml.forms import depends_on_time, initial_value
+from sciml.fem.functions import FEFunction, FEFunctions
+from sciml.fem.statics import shift_mean
+from sciml.forms import analyse, depends_on_time, initial_value
 from sciml.forms.schemes import Scheme
 from sciml.forms.weak import damping_form, mass_form, weak_form
 
@@ -87,6 +88,11 @@ class System:
         self._moving_data = any(depends_on_time(c.value, problem.t) for c in problem.dirichlet if c.value is not None)
         self._moving_data |= any(c.value is None for c in problem.dirichlet)
         self.constrained = self._owned(discretisation.dirichlet)[0]
+        self.free_constant = analyse(problem).free_constant
+        if self.free_constant is not None:
+            # Only its slope counts: hold one degree of freedom, and shift the mean of what is kept.
+            held = discretisation.held_unknown(self.free_constant)
+            self.constrained = np.append(self.constrained, held).astype(np.int32)
         self._ghosted = fem.petsc.create_vector(space)
         self._stiffness = fem.petsc.create_matrix(discretisation.jacobian)
         self._stiffness_known = False
@@ -105,15 +111,20 @@ class System:
 
     def interpolate(self, component_values: Callable[[int], Any]) -> Any:
         """A vector of nodal values; `component_values(c)` is a pointwise operator."""
-        points = self.disc.space.tabulate_dof_coordinates()[:, : self.problem.dim]
-        values = np.stack([component_values(c).at(points) for c in range(self.problem.n_components)], axis=1)
+        unknowns = self.disc.unknowns
+        values = np.zeros(len(unknowns.component))
+        for c in range(self.problem.n_components):
+            there = unknowns.component == c
+            values[there] = component_values(c).at(unknowns.points[there])
         out = self.vector()
-        out.array[:] = values.ravel()[: self._n_owned]
+        out.array[:] = values[: self._n_owned]
         return out
 
-    def snapshot(self, vector: Any) -> FEFunction:
+    def snapshot(self, vector: Any) -> FEFunction | FEFunctions:
         """A vector as a function, whole on every process."""
         self._load(vector)
+        if self.free_constant is not None:
+            shift_mean(self.disc, self.free_constant)
         return self.disc.snapshot()
 
     def _load(self, vector: Any) -> None:

@@ -11,7 +11,7 @@ from dolfinx import fem
 from sciml.errors import OptionError
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.discretisation import Discretisation
-from sciml.fem.functions import FEFunction
+from sciml.fem.functions import FEFunction, FEFunctions, together
 from sciml.fem.meshes import FEMesh
 from sciml.fem.statics import Report, StaticReport
 from sciml.fem.stepping import System, march, stable_step
@@ -31,25 +31,29 @@ class Trajectory:
     Attributes
     ----------
     mesh : FEMesh
-    space : dolfinx.fem.FunctionSpace
+    spaces : tuple of dolfinx.fem.FunctionSpace
+        Of each field.
     times : (m,) array
         Ascending; the first is the start, the last the end.
-    states : (m, n) array
-        Degrees of freedom.
+    states : tuple of (m, n) arrays
+        Degrees of freedom of each field.
     """
 
     mesh: FEMesh
-    space: Any
+    spaces: tuple[Any, ...]
     times: np.ndarray
-    states: np.ndarray
+    states: tuple[np.ndarray, ...]
 
-    def at(self, instant: float) -> FEFunction:
+    def at(self, instant: float) -> FEFunction | FEFunctions:
         """The state at any time of the interval, by cubic interpolation between the four nearest instants."""
-        function = fem.Function(self.space)
         first = int(np.clip(np.searchsorted(self.times, instant) - 2, 0, max(0, len(self.times) - 4)))
         nodes = slice(first, first + 4)
-        function.x.array[:] = _lagrange(self.times[nodes], instant) @ self.states[nodes]
-        return FEFunction(self.mesh, function)
+        weights, parts = _lagrange(self.times[nodes], instant), []
+        for space, states in zip(self.spaces, self.states, strict=True):
+            function = fem.Function(space)
+            function.x.array[:] = weights @ states[nodes]
+            parts.append(FEFunction(self.mesh, function))
+        return together(parts)
 
 
 def _lagrange(nodes: np.ndarray, x: float) -> np.ndarray:
@@ -90,6 +94,7 @@ def solve_evolution(
         definite=bool(analysis.monotone),
         dim=problem.dim,
         n_dofs=disc.n_dofs,
+        fields=len(problem.layout),
     )
     system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance)
     if scheme.name == "explicit":
@@ -108,8 +113,9 @@ def solve_evolution(
     words = str(choice) if scheme.name != "explicit" else "none (lumped mass)"
     outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
     last = states[-1]
-    arrays = np.array([state.function.x.array for state in states])
-    return Trajectory(last.mesh, last.function.function_space, np.array(times), arrays), outcome, steps
+    spaces = tuple(part.function.function_space for part in last.parts)
+    arrays = tuple(np.array([state.parts[k].function.x.array for state in states]) for k in range(len(spaces)))
+    return Trajectory(last.mesh, spaces, np.array(times), arrays), outcome, steps
 
 
 def _stable_steps(system: System, steps: int | None) -> int:

@@ -2,7 +2,7 @@
 
 from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import Balance, balance, condition_data, strong_form
-from sciml.forms.checks import ContradictionWarning, check_problem
+from sciml.forms.checks import ContradictionWarning, check_degree, check_problem
 from sciml.forms.contradictions import Contradiction, contradictions
 from sciml.forms.convexity import convexity_bounds
 from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, reverse_jet, taylor_jet
@@ -39,6 +39,7 @@ __all__ = [
     "analyse",
     "balance",
     "boundary_residual",
+    "check_degree",
     "check_problem",
     "condition_data",
     "condition_value",

@@ -19,7 +19,7 @@ import numpy as np
 import ufl
 from ufl import classes
 
-from sciml.forms.balance import balance, discontinuous_coefficients
+from sciml.forms.balance import balance, constrained_fields, discontinuous_coefficients
 from sciml.forms.discontinuities import jumps
 from sciml.forms.free_modes import free_modes
 from sciml.forms.linearised import (
@@ -30,7 +30,7 @@ from sciml.forms.linearised import (
     smallest_eigenvalue,
 )
 from sciml.forms.lowering import lower, nodes, scalar_components
-from sciml.problem import Box, Problem
+from sciml.problem import Box, Problem, Slot
 
 __all__ = ["Analysis", "analyse"]
 
@@ -200,8 +200,12 @@ class Analysis:
     @cached_property
     def free_modes(self) -> list[str]:
         """Rigid modes that neither the law nor the conditions hold, in words; empty if the problem is determined."""
+        if self.weak_only:
+            return []
         # What evolves is determined by its initial state.
-        return [] if self.weak_only or self.problem.evolves else free_modes(self.problem, self.blocks)
+        if self.problem.evolves and not constrained_fields(self.problem):
+            return []
+        return free_modes(self.problem, self.blocks)
 
     @cached_property
     def conserves(self) -> bool:
@@ -210,9 +214,15 @@ class Analysis:
         return not self.blocks[:, -k:].any()
 
     @cached_property
+    def free_constant(self) -> int | None:
+        """The component of the unknown that is determined up to a constant only (of a scalar field)."""
+        constants = {_constant_of(slot, self.problem): slot.offset for slot in self.problem.layout if slot.shape == ()}
+        return constants.get(self.free_modes[0]) if len(self.free_modes) == 1 else None
+
+    @property
     def pure_neumann(self) -> bool:
-        """Whether the solution of a scalar problem is determined up to a constant only."""
-        return bool(self.free_modes) and self.problem.shape == ()
+        """Whether the solution is determined up to a constant only."""
+        return self.free_constant is not None
 
     def facts(self) -> Facts:
         """All findings as plain values."""
@@ -236,6 +246,10 @@ class Analysis:
     def as_dict(self) -> dict[str, Any]:
         """All findings as a dictionary."""
         return asdict(self.facts())
+
+
+def _constant_of(slot: Slot, problem: Problem) -> str:
+    return "the constant" if len(problem.layout) == 1 else f"the constant of {slot.name!r}"
 
 
 def analyse(problem: Problem) -> Analysis:

@@ -10,7 +10,7 @@ from ufl import classes
 
 from sciml.errors import DeclarationError, UnsupportedError
 from sciml.forms.lowering import lower, nodes, time_derivative
-from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, symbol
+from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, Slot, symbol
 
 __all__ = ["Balance", "balance", "condition_data", "initial_data", "strong_form"]
 
@@ -63,7 +63,7 @@ def _balance(problem: Problem) -> Balance:
     manufactured = ufl.replace(-ufl.div(flux) + reaction, {declared.u: declared.exact})
     for order, factor in ((1, declared.damping), (2, declared.mass)):
         if factor is not None:
-            manufactured = manufactured + factor * time_derivative(declared.exact, declared.t, order)
+            manufactured = manufactured + weighted(factor, time_derivative(declared.exact, declared.t, order))
     return Balance(flux, reaction, manufactured, True)
 
 
@@ -88,7 +88,7 @@ def strong_form(problem: Problem) -> Any:
     out = -ufl.div(law.flux) + law.reaction - law.load
     for factor, rate in zip((declared.damping, declared.mass), declared.rates, strict=False):
         if factor is not None:
-            out = out + factor * rate
+            out = out + weighted(factor, rate)
     return out
 
 
@@ -100,19 +100,35 @@ def condition_data(problem: Problem, condition: Condition) -> Any:
     if condition.value is not None:
         return condition.value
     declared = problem.declaration
-    exact = _component(declared.exact, condition)
+    exact = condition.of(declared.exact)
     if isinstance(condition, Dirichlet):
         return exact
     normal_flux = ufl.dot(ufl.replace(balance(problem).flux, {declared.u: declared.exact}), declared.n)
-    normal_flux = _component(normal_flux, condition)
+    normal_flux = condition.of(normal_flux)
     if isinstance(condition, Neumann):
         return normal_flux
     assert isinstance(condition, Robin)
     return exact + normal_flux / condition.alpha
 
 
-def _component(expression: Any, condition: Condition) -> Any:
-    return expression if condition.component is None else expression[condition.component]
+def constrained_fields(problem: Problem) -> list[Slot]:
+    """The fields of a problem in time that no time derivative acts on."""
+    declared = problem.declaration
+    factors = [factor for factor in (declared.mass, declared.damping) if factor is not None]
+    if not problem.evolves or any(factor.ufl_shape == () for factor in factors):
+        return []
+    return [
+        slot
+        for slot in problem.layout
+        if all(isinstance(factor[c], classes.Zero) for factor in factors for c in slot.components)
+    ]
+
+
+def weighted(factor: Any, field: Any) -> Any:
+    """A factor, or one for each component, times a field."""
+    if factor.ufl_shape == ():
+        return factor * field
+    return ufl.as_vector([factor[c] * field[c] for c in range(field.ufl_shape[0])])
 
 
 def separate(expression: Any, u: Any, value: Any, gradient: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 import ufl
 
-from sciml.errors import ConditionError, DeclarationError, ScimlWarning
+from sciml.errors import ConditionError, DeclarationError, OptionError, ScimlWarning
 from sciml.forms.analyse import Analysis, analyse
 from sciml.forms.balance import balance
 from sciml.forms.contradictions import contradictions
@@ -18,13 +18,29 @@ from sciml.forms.lowering import depends_on, lower, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
 from sciml.problem import Condition, Dirichlet, Neumann, PointValue, Problem, Robin
 
-__all__ = ["ContradictionWarning", "check_problem"]
+__all__ = ["ContradictionWarning", "check_degree", "check_problem"]
 
 _IMBALANCE = 1e-3
 
 
 class ContradictionWarning(ScimlWarning):
     """Boundary data that contradict each other where two parts meet."""
+
+
+def check_degree(problem: Problem, degree: int) -> None:
+    """Refuse a degree that leaves a field without one.
+
+    Raises
+    ------
+    OptionError
+    """
+    for slot in problem.layout:
+        least = 0 if slot.kind.family == "DG" else 1
+        if degree - slot.kind.lower < least:
+            raise OptionError(
+                f"degree={degree} leaves {slot.name!r} ({slot.kind.family} elements, {slot.kind.lower} lower) a degree of "
+                f"{degree - slot.kind.lower}; take degree={least + slot.kind.lower} or more."
+            )
 
 
 def check_problem(problem: Problem) -> Analysis:
@@ -141,11 +157,13 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
     if analysis.weak_only:
         return
     mean, free = problem.declaration.mean, analysis.free_modes
-    if free and problem.shape != ():
+    if free and analysis.free_constant is None:
         raise ConditionError(
             f"The conditions leave {', '.join(free)} undetermined; add Dirichlet or Robin conditions that hold it."
         )
-    if free and mean is None:
+    if free and (mean is None or mean.component != analysis.free_constant):
+        if len(problem.layout) > 1:
+            raise ConditionError(f"The conditions leave {free[0]} undetermined; add Mean(0.0, field=…) of that field.")
         raise ConditionError(
             "Only fluxes are prescribed, so the solution is determined up to a constant; add Mean(0.0) or a Dirichlet "
             "or Robin condition."
@@ -154,7 +172,7 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
         raise ConditionError("A mean value is given for a problem that is determined without it; remove Mean.")
     if mean is not None and depends_on_place(mean.value):
         raise ConditionError("The mean value depends on the place; it takes a number or a parameter.")
-    if free and analysis.conserves:
+    if free and analysis.conserves and len(problem.layout) == 1:
         _check_balance(problem)
 
 

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 import ufl
 from ufl import classes
 
+from sciml.forms.balance import constrained_fields
 from sciml.forms.lowering import nodes
-from sciml.problem import Condition, Neumann, Problem, Robin
+from sciml.problem import Condition, Neumann, Problem, Robin, Slot
 
 __all__ = ["free_modes"]
 
+_ROUNDING = 1e-10
 
-def _rigid_modes(problem: Problem) -> list[tuple[str, Callable[[np.ndarray], np.ndarray], np.ndarray]]:
-    """Translations and, for displacement-like unknowns, rotations: (name, mode(points) → (n, k), L · gradient).
+
+Mode = tuple[str, Callable[[np.ndarray], np.ndarray], np.ndarray]
+
+
+def _rigid_modes(problem: Problem, slots: Sequence[Slot]) -> list[Mode]:
+    """Translations and, for displacement-like fields, rotations: (name, mode(points) → (n, k), L · gradient).
 
     All are of size one on a domain of size L.
     """
     k, d, size = problem.n_components, problem.dim, problem.domain.size
-    modes = []
-    for c in range(k):
-        name = "the constant" if problem.shape == () else f"translation of component {c}"
-        modes.append((name, lambda x, c=c: np.eye(k)[c] * np.ones((len(x), 1)), np.zeros((k, d))))
-    if k == d and d > 1:
-        centre = (problem.domain.lower + problem.domain.upper) / 2
-        for i in range(d):
-            for j in range(i + 1, d):
-                spin = np.zeros((d, d))
-                spin[i, j], spin[j, i] = -1.0, 1.0
-                name = f"rotation in the x{i}-x{j} plane"
-                modes.append((name, lambda x, s=spin: (x - centre) @ s.T / size, spin))
+    modes: list[Mode] = []
+    for slot in slots:
+        of = f" of {slot.name!r}" if len(problem.layout) > 1 else ""
+        for i, c in enumerate(slot.components):
+            name = f"translation of component {i}{of}" if slot.shape else f"the constant{of}"
+            modes.append((name, lambda x, c=c: np.eye(k)[c] * np.ones((len(x), 1)), np.zeros((k, d))))
+        if slot.shape == (d,) and d > 1:
+            modes += _rotations(problem, slot, of, size)
     return modes
+
+
+def _rotations(problem: Problem, slot: Slot, of: str, size: float) -> Iterator[Mode]:
+    k, d = problem.n_components, problem.dim
+    centre = (problem.domain.lower + problem.domain.upper) / 2
+    for i, j in combinations(range(d), 2):
+        spin = np.zeros((k, d))
+        spin[slot.offset + i, j], spin[slot.offset + j, i] = -1.0, 1.0
+        yield f"rotation{of} in the x{i}-x{j} plane", lambda x, s=spin: (x - centre) @ s.T / size, spin
 
 
 def free_modes(problem: Problem, blocks: np.ndarray) -> list[str]:
@@ -44,7 +56,9 @@ def free_modes(problem: Problem, blocks: np.ndarray) -> list[str]:
     blocks : (n, m, m) array
         The linearised law at random states, see :func:`~sciml.forms.linearised.jacobian_blocks`.
     """
-    names, modes, gradients = zip(*_rigid_modes(problem))
+    if len(problem.layout) > 1:
+        return _of_several_fields(problem, blocks)
+    names, modes, gradients = zip(*_rigid_modes(problem, problem.layout))
     matrices = _without_units(blocks, problem)
     rows, scale = [], np.abs(matrices).max() or 1.0
     generator = np.random.default_rng(0)
@@ -61,6 +75,42 @@ def free_modes(problem: Problem, blocks: np.ndarray) -> list[str]:
     constraint = np.concatenate(rows)
     _, singular, directions = np.linalg.svd(constraint, full_matrices=True)
     rank = int((singular > 1e-9 * max(singular[0], 1e-300)).sum())
+    return _names_of(names, directions[rank:])
+
+
+def _of_several_fields(problem: Problem, blocks: np.ndarray) -> list[str]:
+    """As :func:`free_modes`, where a mode may have a flux as long as it is the same everywhere and is not tested.
+
+    Of a flow that no boundary lets out this is the constant of the pressure: its flux −p I is constant.
+    """
+    slots = constrained_fields(problem) if problem.evolves else problem.layout
+    found = _rigid_modes(problem, slots)
+    if not found:
+        return []
+    names, modes, gradients = zip(*found)
+    k, d = problem.n_components, problem.dim
+    matrices = _without_units(blocks, problem)
+    generator = np.random.default_rng(0)
+    points = problem.domain.sample(len(matrices), generator)
+    columns, sizes = [], []
+    for mode, gradient in zip(modes, gradients):
+        strains = np.concatenate([np.tile(gradient.ravel(), (len(points), 1)), mode(points)], axis=1)
+        response = np.einsum("nij,nj->ni", matrices, strains)
+        flux = response[:, : k * d].mean(axis=0)
+        rows = [(response[:, : k * d] - flux).ravel(), response[:, k * d :].ravel()]
+        for piece in problem.boundary_pieces:
+            samples, normals = piece.part.sample(16, np.random.default_rng(1))
+            held = np.array([_holds(problem, condition) for condition in piece.conditions])
+            rows += [mode(samples)[:, held].ravel(), (normals @ flux.reshape(k, d).T)[:, ~held].ravel()]
+        columns.append(np.concatenate(rows))
+        sizes.append(max(1.0, np.abs(response).max()))
+    constraint = np.stack(columns, axis=1)
+    constraint[np.abs(constraint) <= _ROUNDING * np.array(sizes)] = 0.0
+    # Fields have units of their own: a mode counts by its shape.
+    lengths = np.linalg.norm(constraint, axis=0)
+    constraint /= np.where(lengths > 0, lengths, 1.0)
+    _, singular, directions = np.linalg.svd(constraint, full_matrices=True)
+    rank = int((singular > 1e-9).sum())
     return _names_of(names, directions[rank:])
 
 

@@ -124,14 +124,9 @@ def _inflow(problem: Problem, condition: Condition | None, component: int) -> An
     u = problem.declaration.u
     own = u if u.ufl_shape == () else u[component]
     if isinstance(condition, Robin):
-        value = own * 0 if condition.value is None else _component_of(condition, component)
+        value = own * 0 if condition.value is None else condition.entry(ufl.as_ufl(condition.value), component)
         return condition.alpha * (value - own)
-    return _component_of(condition, component)
-
-
-def _component_of(condition: Condition, component: int) -> Any:
-    value: Any = ufl.as_ufl(condition.value)
-    return value if value.ufl_shape == () else value[component]
+    return condition.entry(ufl.as_ufl(condition.value), component)
 
 
 def is_symmetric(matrices: np.ndarray) -> bool:

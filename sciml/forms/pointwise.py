@@ -244,7 +244,7 @@ def initial_residual(problem: Problem, component: int, *, velocity: bool = False
 
 def _data(problem: Problem, condition: Condition, component: int) -> Any:
     value = condition_data(problem, condition)
-    return value if condition.component is not None else _pick(value, component)
+    return condition.entry(value, component)
 
 
 def _pick(expression: Any, component: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sciml.errors import OptionError
+from sciml.forms.balance import constrained_fields
 from sciml.problem import Problem
 
 __all__ = ["SCHEMES", "Scheme", "choose_scheme"]
@@ -47,6 +48,12 @@ def choose_scheme(problem: Problem, name: str = "auto", theta: float = 0.5, rho_
     order = 2 if problem.declaration.mass is not None else 1
     if name == "auto":
         name = {1: "bdf2", 2: "newmark"}[order]
+    constrained = constrained_fields(problem)
+    if constrained and name in SCHEMES[order] and not (name == "bdf2" or (name == "theta" and theta == 1)):
+        raise OptionError(
+            f"scheme={name} needs a start of {constrained[0].name!r}, which no time derivative acts on: take bdf2 or "
+            f"theta with theta=1, and laws with ∂u/∂t alone."
+        )
     if name not in SCHEMES[order]:
         law = {1: "∂u/∂t alone", 2: "∂²u/∂t²"}[order]
         raise OptionError(f"scheme={name} does not fit a law with {law}; allowed are {', '.join(SCHEMES[order])}.")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import ufl
 
-from sciml.forms.balance import balance, condition_data
+from sciml.forms.balance import balance, condition_data, weighted
 from sciml.forms.lowering import depends_on, lower
 from sciml.problem import Absorbing, Condition, Neumann, Problem, Robin
 
@@ -65,26 +66,33 @@ def _volume_terms(problem: Problem, factor: Any) -> ufl.Form:
     if declared.energy is not None:
         internal: Any = ufl.derivative(declared.energy * dx, u, v)
     else:
-        density: Any = ufl.inner(law.flux, ufl.grad(v))
-        internal = (density + ufl.inner(law.reaction, v)) * dx
+        internal = (_tested(law.flux, ufl.grad(v)) + _tested(law.reaction, v)) * dx
     return internal - factor * ufl.inner(law.load, v) * dx
+
+
+def _tested(value: Any, test: Any) -> Any:
+    """Their inner product; of several fields without the rows that are zero, which no code should be made for."""
+    if not isinstance(value, ufl.classes.ListTensor):
+        return ufl.inner(value, test)
+    terms = [value[i] * test[i] for i in np.ndindex(*value.ufl_shape) if not isinstance(value[i], ufl.classes.Zero)]
+    return sum(terms[1:], terms[0]) if terms else ufl.classes.Zero()
 
 
 def mass_form(problem: Problem) -> ufl.Form | None:
     """∫ mass u·v dx, linear in u and v; None for a law without ∂²u/∂t²."""
     declared = problem.declaration
-    return None if declared.mass is None else declared.mass * ufl.inner(declared.u, declared.v) * problem.dx
+    return None if declared.mass is None else ufl.inner(weighted(declared.mass, declared.u), declared.v) * problem.dx
 
 
 def damping_form(problem: Problem) -> ufl.Form | None:
     """∫ damping u·v dx + ∫ impedance u·v ds over absorbing parts; None for a law without ∂u/∂t."""
     declared = problem.declaration
-    terms = [] if declared.damping is None else [declared.damping * ufl.inner(declared.u, declared.v) * problem.dx]
+    terms = []
+    if declared.damping is not None:
+        terms.append(ufl.inner(weighted(declared.damping, declared.u), declared.v) * problem.dx)
     for condition in declared.conditions:
         if isinstance(condition, Absorbing):
-            u, v = declared.u, declared.v
-            if condition.component is not None:
-                u, v = u[condition.component], v[condition.component]
+            u, v = condition.of(declared.u), condition.of(declared.v)
             terms.append(condition.impedance * ufl.inner(u, v) * problem.ds(joined_part(condition)))
     return sum(terms[1:], terms[0]) if terms else None
 
@@ -98,9 +106,7 @@ def depends_on_time(expression: Any, t: Any) -> bool:
 
 def _boundary_term(problem: Problem, condition: Neumann | Robin, factor: Any) -> ufl.Form:
     declared = problem.declaration
-    u, v = declared.u, declared.v
-    if condition.component is not None:
-        u, v = u[condition.component], v[condition.component]
+    u, v = condition.of(declared.u), condition.of(declared.v)
     inflow = factor * condition_data(problem, condition)
     if isinstance(condition, Robin):
         inflow = condition.alpha * (inflow - u)

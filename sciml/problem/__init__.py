@@ -14,7 +14,7 @@ from sciml.problem.parameters import Parameter, parameter
 from sciml.problem.problem import BoundaryPiece, Declaration, Problem
 from sciml.problem.quantities import PointValue
 from sciml.problem.random_fields import Realisation, random_field, threshold
-from sciml.problem.symbols import FieldKind, abstract_mesh, scalar, symbol, vector
+from sciml.problem.symbols import FieldKind, Slot, abstract_mesh, scalar, symbol, vector
 
 __all__ = [
     "Absorbing",
@@ -44,6 +44,7 @@ __all__ = [
     "Realisation",
     "Robin",
     "Spectral",
+    "Slot",
     "SquaredExponential",
     "TruncatedNormal",
     "Uniform",

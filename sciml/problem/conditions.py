@@ -16,7 +16,8 @@ A part of the boundary without a condition is natural: flux · n = 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as member
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ import ufl
 from ufl.constantvalue import ScalarValue, Zero
 
 from sciml.errors import ConditionError
+from sciml.problem.symbols import Slot
 
 __all__ = ["Absorbing", "Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
 
@@ -47,11 +49,17 @@ class Condition:
         Boundary part(s).
     component : int, optional
         One component of a vector unknown; all of them by default.
+    field : str, optional
+        The field it is about, where the problem has several.
+    slot : Slot, optional
+        Where that field stands among the components of the unknown; filled in by the problem.
     """
 
     value: Any = None
-    on: Any = field(default=None, kw_only=True)
-    component: int | None = field(default=None, kw_only=True)
+    on: Any = member(default=None, kw_only=True)
+    component: int | None = member(default=None, kw_only=True)
+    field: str | None = member(default=None, kw_only=True)
+    slot: Slot | None = member(default=None, kw_only=True, repr=False)
 
     def __post_init__(self) -> None:
         if self.on is None:
@@ -65,11 +73,22 @@ class Condition:
 
     def __str__(self) -> str:
         component = "" if self.component is None else f", component {self.component}"
-        return f"{self.kind} on {', '.join(self.on)}{component}"
+        field = "" if self.field is None else f" of {self.field!r}"
+        return f"{self.kind}{field} on {', '.join(self.on)}{component}"
 
     def components(self, size: int) -> tuple[int, ...]:
         """The components it holds for, of an unknown with `size` components."""
-        return tuple(range(size)) if self.component is None else (self.component,)
+        own = range(size) if self.slot is None else self.slot.components
+        return tuple(own) if self.component is None else (own[self.component],)
+
+    def of(self, unknown: Any) -> Any:
+        """What it is about, of an expression with the shape of the unknown."""
+        field = unknown if self.slot is None else self.slot.of(unknown)
+        return field if self.component is None else field[self.component]
+
+    def entry(self, value: Any, component: int) -> Any:
+        """The part of its data that belongs to one component of the unknown."""
+        return value if value.ufl_shape == () else value[component - (0 if self.slot is None else self.slot.offset)]
 
     def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Condition:
         """The same condition with UFL data of the right shape; `call` applies callables to x, n, u."""
@@ -117,7 +136,7 @@ class Robin(Condition):
     >>> Robin(20.0, alpha=5.0, on="outside")
     """
 
-    alpha: Any = field(default=None, kw_only=True)
+    alpha: Any = member(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,7 +166,7 @@ class Absorbing(Condition):
     """
 
     value: Any = 0.0
-    impedance: Any = field(default=None, kw_only=True)
+    impedance: Any = member(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -163,22 +182,27 @@ class Absorbing(Condition):
 class Mean:
     """mean(u) = value over the domain; what makes a pure Neumann problem of a scalar unknown solvable.
 
+    With several fields it fixes the one named: the pressure of a flow that no boundary lets out.
+
     Of a vector, conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such
     a problem needs Dirichlet or Robin conditions that hold it.
 
     Examples
     --------
     >>> Mean(0.0)
+    >>> Mean(0.0, field="pressure")
     """
 
     value: Any = 0.0
+    field: str | None = member(default=None, kw_only=True)
+    component: int = member(default=0, kw_only=True, repr=False)
 
     def __str__(self) -> str:
         return f"mean value {self.value}"
 
-    def resolved(self) -> Mean:
-        """The same with its value as UFL, a number or a parameter."""
-        return Mean(as_expression(self.value, (), "The mean value"))
+    def resolved(self, component: int = 0) -> Mean:
+        """The same with its value as UFL, a number or a parameter, for a component of the unknown."""
+        return replace(self, value=as_expression(self.value, (), "The mean value"), component=component)
 
 
 def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:

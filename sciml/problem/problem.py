@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -23,7 +23,7 @@ from sciml.problem.measures import NamedMeasure
 from sciml.problem.parameters import Parameter, ParameterValues, parameter
 from sciml.problem.quantities import Quantity, as_quantity, check_parts
 from sciml.problem.random_fields import RandomField, Realisation
-from sciml.problem.symbols import FieldKind, abstract_mesh, has_normal, scalar, symbol
+from sciml.problem.symbols import FieldKind, Slot, abstract_mesh, has_normal, scalar, symbol
 
 __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 
@@ -40,7 +40,7 @@ class Declaration:
     Attributes
     ----------
     u, x, n : UFL
-        The unknown, the coordinate and the outward unit normal.
+        The unknown (of several fields: all components one after the other), the coordinate and the outward unit normal.
     v : UFL
         The test function that `weak` is written with.
     flux, reaction, energy, weak, exact : UFL or None
@@ -56,7 +56,7 @@ class Declaration:
     t : ufl.Constant or None
         The time, for a problem that evolves.
     mass, damping : UFL or None
-        Coefficients of ∂²u/∂t² and ∂u/∂t.
+        Coefficients of ∂²u/∂t² and ∂u/∂t; a vector of one for each component, where there are several fields.
     initial, initial_velocity : UFL or None
         u and ∂u/∂t at the start; ``None`` where they come from `exact`.
     rates : (UFL, UFL) or ()
@@ -117,6 +117,7 @@ class Problem:
     ``flux``                               u, x, p         shape of ∇u; with ``reaction`` (shape of u)
     ``energy``                             u, x, p         density W(u, ∇u, x) in place of flux and reaction
     ``weak``                               u, v, x, p      UFL form in place of both; there is no strong form then
+                                                           (of several fields, `v` is a dict of test functions)
     ``load``                               x, p            shape of u; zero, or manufactured from ``exact``, if absent
     ``exact``                              x, p            the solution, if it is known
     ``conditions``                         x, n, u, p      list of :class:`Dirichlet`, :class:`Neumann`,
@@ -129,6 +130,21 @@ class Problem:
     ``mass``, ``damping``                  x, p            coefficients of ∂²u/∂t² and ∂u/∂t (scalars)
     ``initial``, ``initial_velocity``      x, p            u and ∂u/∂t at the start; from ``exact`` if absent
     =====================================  ==============  ====================================================
+
+    Several fields have a balance law each. Functions then take the fields by name in place of u, and return a
+    dictionary by field; a law that is left out is zero, and so are `mass` and `damping` of a field that no time
+    derivative acts on (a constraint). Conditions, and a mean value, name their `field`. The unknown as a whole is the
+    vector of all components in the order of `fields`. ::
+
+        fields = {"velocity": vector, "pressure": scalar.element(lower=1)}
+
+        def flux(self, velocity, pressure):
+            return {"velocity": grad(velocity) - pressure * Identity(2)}
+
+        def reaction(self, velocity):
+            return {"pressure": div(velocity)}
+
+        conditions = (Dirichlet((0.0, 0.0), field="velocity", on="boundary"), Mean(0.0, field="pressure"))
 
     Parameters
     ----------
@@ -241,13 +257,22 @@ class Problem:
 
     @property
     def field_name(self) -> str:
-        """Name of the unknown field."""
-        return next(iter(self.fields))
+        """Name of the unknown field; of several, all their names."""
+        return ", ".join(self.fields)
+
+    @cached_property
+    def layout(self) -> tuple[Slot, ...]:
+        """The fields, and where each stands among the components of the unknown."""
+        slots, offset = [], 0
+        for name, kind in self.fields.items():
+            slots.append(Slot(name, kind, kind.shape(self.dim), offset))
+            offset += slots[-1].size
+        return tuple(slots)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Value shape of the unknown: ``()`` or ``(k,)``."""
-        return self.fields[self.field_name].shape(self.dim)
+        """Value shape of the unknown: ``()`` or ``(k,)``; of several fields the number of all their components."""
+        return self.layout[0].shape if len(self.layout) == 1 else (sum(slot.size for slot in self.layout),)
 
     @property
     def n_components(self) -> int:
@@ -339,7 +364,7 @@ class Problem:
         changed = {k for k, v in other.parameters.plain().items() if v != self.parameters.plain()[k]}
         if changed & (self.parameters.read | {k for k, p in self._declared.items() if p.structural}):
             other._shared = {}
-            for stale in ("declaration", "boundary_pieces"):
+            for stale in ("declaration", "boundary_pieces", "layout"):
                 other.__dict__.pop(stale, None)
             other._settle_domain()
             other._settle_time()
@@ -406,10 +431,16 @@ class Problem:
         self.domain = domain.fresh()
         if isinstance(self.fields, FieldKind):
             self.fields = {"u": self.fields}
-        if len(self.fields) != 1 or not all(isinstance(kind, FieldKind) for kind in self.fields.values()):
+        if not self.fields or not all(isinstance(kind, FieldKind) for kind in self.fields.values()):
             raise DeclarationError(
-                f"`fields` was given {self.fields!r}; it takes one field, as in {{'displacement': vector}}."
+                f"`fields` was given {self.fields!r}; it takes names with kinds, as in {{'displacement': vector}}."
             )
+        for name in self.fields if len(self.fields) > 1 else ():
+            if name in ("u", "v", "x", "n", "p", "t") or not name.isidentifier():
+                raise DeclarationError(
+                    f"A field is called {name!r}; where there are several, a name is a word of its own (not u, v, x, "
+                    f"n, p or t), by which functions ask for it."
+                )
 
     def _settle_time(self) -> None:
         declared = self.__dict__.setdefault("_given_time", self.__dict__.get("time"))
@@ -426,8 +457,12 @@ class Problem:
         x, n = ufl.SpatialCoordinate(self.abstract_mesh), ufl.FacetNormal(self.abstract_mesh)
         t = self.constants["t"] if self.evolves else None
         now: dict[str, Any] = {"t": t} if self.evolves else {}
-        state = {"u": u, "x": x, "p": self} | now
+        fields = {"u": u} if len(self.layout) == 1 else {slot.name: slot.of(u) for slot in self.layout}
+        tests = v if len(self.layout) == 1 else {slot.name: slot.of(v) for slot in self.layout}
+        state = {**fields, "x": x, "p": self} | now
         shape, flux_shape = self.shape, (*self.shape, self.dim)
+        rate_shape = () if len(self.layout) == 1 else shape
+        conditions, mean = self._conditions({"x": x, "n": n, **fields, "p": self} | now)
         self._check_law()
         self._check_evolution()
         declaration = Declaration(
@@ -439,15 +474,15 @@ class Problem:
             reaction=self._expression("reaction", state, shape),
             load=self._expression("load", {"x": x, "p": self} | now, shape),
             energy=self._expression("energy", state, ()),
-            weak=self._weak({"u": u, "v": v, "x": x, "p": self} | now),
+            weak=self._weak({**fields, "v": tests, "x": x, "p": self} | now),
             exact=self._expression("exact", {"x": x, "p": self} | now, shape),
-            conditions=self._conditions({"x": x, "n": n, "u": u, "p": self} | now)[0],
-            mean=self._conditions({"x": x, "n": n, "u": u, "p": self} | now)[1],
-            quantities=self._quantities({"u": u, "x": x, "n": n, "p": self} | now),
+            conditions=conditions,
+            mean=mean,
+            quantities=self._quantities({**fields, "x": x, "n": n, "p": self} | now),
             t=t,
             rates=tuple(symbol(self.dim, shape) for _ in range(2)) if self.evolves else (),
-            mass=self._expression("mass", {"x": x, "p": self}, ()),
-            damping=self._expression("damping", {"x": x, "p": self}, ()),
+            mass=self._expression("mass", {"x": x, "p": self}, rate_shape),
+            damping=self._expression("damping", {"x": x, "p": self}, rate_shape),
             initial=self._expression("initial", {"x": x, "p": self}, shape),
             initial_velocity=self._expression("initial_velocity", {"x": x, "p": self}, shape),
         )
@@ -502,7 +537,10 @@ class Problem:
             return None
         value = self._call(what, declared, available)
         try:
-            expression = as_expression(value, shape, f"`{what}`")
+            if len(self.layout) > 1 and shape != ():
+                expression = self._joined(what, value, shape[1:])
+            else:
+                expression = as_expression(value, shape, f"`{what}`")
         except ConditionError as error:
             context = f"for the unknown {self.field_name!r} of shape {self.shape} in {self.dim} dimensions"
             raise DeclarationError(f"{str(error).rstrip('.')}, {context}.") from None
@@ -511,6 +549,24 @@ class Problem:
                 f"`{what}` contains the normal, which exists on the boundary only; use it in conditions."
             )
         return expression
+
+    def _joined(self, what: str, value: Any, inner: tuple[int, ...]) -> Any:
+        """One expression of all components from a dictionary by field; `inner` is (dim,) for a flux."""
+        if not isinstance(value, Mapping) or not set(value) <= set(self.fields):
+            given = f"a dictionary for {', '.join(map(str, value))}" if isinstance(value, Mapping) else f"{value!r}"
+            raise DeclarationError(
+                f"`{what}` gave {given}; of several fields it is a dictionary for some of {', '.join(self.fields)}."
+            )
+        entries = []
+        for slot in self.layout:
+            shape = () if what in ("mass", "damping") else (*slot.shape, *inner)
+            part = as_expression(value.get(slot.name, 0.0), shape, f"`{what}` of {slot.name!r}")
+            for row in np.ndindex(slot.size):
+                own = () if shape[: len(shape) - len(inner)] == () else row
+                indices = [(*own, *column) for column in np.ndindex(*inner)]
+                values = [part[index] if index else part for index in indices]
+                entries.append(values if inner else values[0])
+        return ufl.as_tensor(entries)
 
     def _weak(self, available: Mapping[str, Any]) -> Any:
         if self.weak is None:
@@ -530,19 +586,34 @@ class Problem:
         means = [c for c in declared if isinstance(c, Mean)]
         if len(means) > 1:
             raise ConditionError("Two mean values are given; one fixes the solution.")
-        if means and self.shape != ():
-            raise ConditionError(
-                f"Mean fixes the constant of a scalar unknown; {self.field_name!r} has {self.n_components} components: "
-                f"add Dirichlet or Robin conditions that hold it."
-            )
-        resolved = tuple(
-            c.resolved(self.shape, lambda value: self._call("conditions", value, available))
-            for c in declared
-            if isinstance(c, Condition)
-        )
+        resolved = []
+        for c in declared:
+            slot = self._slot_of(c)
+            if isinstance(c, Mean):
+                if slot.shape != ():
+                    raise ConditionError(
+                        f"Mean fixes the constant of a scalar unknown; {slot.name!r} has {slot.size} components: add "
+                        f"Dirichlet or Robin conditions that hold it."
+                    )
+                continue
+            placed = c if len(self.layout) == 1 else replace(c, slot=slot)
+            resolved.append(placed.resolved(slot.shape, lambda value: self._call("conditions", value, available)))
         for c in resolved:
             self.domain.elements(c.on)
-        return resolved, means[0].resolved() if means else None
+        return tuple(resolved), means[0].resolved(self._slot_of(means[0]).offset) if means else None
+
+    def _slot_of(self, condition: Condition | Mean) -> Slot:
+        """The field that a condition is about."""
+        if condition.field is None and len(self.layout) == 1:
+            return self.layout[0]
+        for slot in self.layout:
+            if slot.name == condition.field:
+                return slot
+        if condition.field is None:
+            raise ConditionError(
+                f"{condition} names no field; the problem has several: add field= one of {', '.join(self.fields)}."
+            )
+        raise unknown_name("field", condition.field, self.fields)
 
     def _quantities(self, available: Mapping[str, Any]) -> dict[str, Quantity]:
         declared = self._call("quantities", self.quantities, available) or {}

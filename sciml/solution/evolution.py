@@ -134,18 +134,20 @@ class FEEvolution(Evolution):
     def store(self, group: h5py.Group) -> None:
         self.field_at(float(self.times[-1])).store(group)
         group.create_dataset("times", data=self.times)
-        group.create_dataset("states", data=self.trajectory.states)
+        for k, states in enumerate(self.trajectory.states):
+            group.create_dataset(f"states/{k}", data=states)
 
     @classmethod
     def restore(cls, group: h5py.Group, problem: Problem) -> FEEvolution:
         from sciml.fem import Trajectory
 
-        last, order = FEField.restored(group, problem)
-        stored = group["states"][()]
-        n = len(order)
-        states = stored.reshape(len(stored), n, -1)[:, order].reshape(len(stored), -1)
-        space = last.function.function.function_space
-        return cls(problem, Trajectory(last.function.mesh, space, group["times"][()], states))
+        last, orders = FEField.restored(group, problem)
+        states = []
+        for k, order in enumerate(orders):
+            stored = group[f"states/{k}"][()]
+            states.append(stored.reshape(len(stored), len(order), -1)[:, order].reshape(len(stored), -1))
+        spaces = tuple(part.function.function_space for part in last.function.parts)
+        return cls(problem, Trajectory(last.function.mesh, spaces, group["times"][()], tuple(states)))
 
 
 class _AtTime(torch.nn.Module):

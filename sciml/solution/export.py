@@ -79,19 +79,20 @@ def quadratic(mesh: MeshData) -> MeshData:
 
 
 def point_fields(field: Field, mesh: MeshData) -> dict[str, np.ndarray]:
-    """Nodal values of the field and, where the exact solution is known, of it and the error.
+    """Nodal values of each field and, where the exact solution is known, of it and the error.
 
     Vectors are padded to three components.
     """
     from sciml.solution.field import ExactField
 
-    name = field.problem.field_name
-    values = field.evaluate(mesh.points)
-    out = {name: _padded(values)}
-    if field.problem.declaration.exact is not None:
-        exact = ExactField(field.problem).evaluate(mesh.points)
-        out[f"{name}_exact"] = _padded(exact)
-        out[f"{name}_error"] = _padded(values - exact)
+    values, out = field.evaluate(mesh.points), {}
+    exact = None if field.problem.declaration.exact is None else ExactField(field.problem).evaluate(mesh.points)
+    for slot in field.problem.layout:
+        own = ... if len(field.problem.layout) == 1 else np.s_[:, list(slot.components) if slot.shape else slot.offset]
+        out[slot.name] = _padded(values[own])
+        if exact is not None:
+            out[f"{slot.name}_exact"] = _padded(exact[own])
+            out[f"{slot.name}_error"] = _padded(values[own] - exact[own])
     return out
 
 

@@ -13,18 +13,19 @@ from sciml.solution.field import Field, Rule
 if TYPE_CHECKING:
     import h5py
 
-    from sciml.fem import FEFunction
+    from sciml.fem import FEFunction, FEFunctions, FEMesh
+    from sciml.problem import Slot
 
 __all__ = ["FEField"]
 
 
 class FEField(Field):
-    """A Lagrange finite element function of degree 1 to 4.
+    """A finite element function of degree 1 to 4, or several of them: one for each field.
 
     Parameters
     ----------
     problem : Problem
-    function : FEFunction
+    function : FEFunction or FEFunctions
 
     Notes
     -----
@@ -33,7 +34,7 @@ class FEField(Field):
 
     kind = "finite element"
 
-    def __init__(self, problem: Problem, function: FEFunction) -> None:
+    def __init__(self, problem: Problem, function: FEFunction | FEFunctions) -> None:
         self.problem = problem
         self.function = function
         self.shape = function.shape
@@ -68,30 +69,29 @@ class FEField(Field):
 
     def store(self, group: h5py.Group) -> None:
         mesh = self.mesh
-        group.attrs.update({"cell_type": mesh.cell_type, "geometry_degree": mesh.degree, "degree": self.degree})
+        group.attrs.update({"cell_type": mesh.cell_type, "geometry_degree": mesh.degree})
         group.create_dataset("mesh/points", data=mesh.points)
         group.create_dataset("mesh/cells", data=mesh.cells)
         for name, rows in mesh.facet_groups.items():
             group.create_dataset(f"mesh/facets/{name.replace('/', '|')}", data=rows).attrs["name"] = name
         for name, rows in mesh.region_groups.items():
             group.create_dataset(f"mesh/regions/{name.replace('/', '|')}", data=rows).attrs["name"] = name
-        space = self.function.function.function_space
-        group.create_dataset("dof_points", data=space.tabulate_dof_coordinates()[:, : mesh.dim])
-        group.create_dataset("cell_dofs", data=space.dofmap.list[self.function.mesh.cell_of_input])
-        values = self.function.function.x.array
-        group.create_dataset("dof_values", data=values.reshape(-1, int(np.prod(self.shape, dtype=int))))
+        for k, (slot, part) in enumerate(zip(self.problem.layout, self.function.parts, strict=True)):
+            space, own = part.function.function_space, group.create_group(f"fields/{k}")
+            own.attrs.update({"name": slot.name, "degree": part.degree, "continuous": part.continuous})
+            own.create_dataset("dof_points", data=space.tabulate_dof_coordinates()[:, : mesh.dim])
+            own.create_dataset("cell_dofs", data=space.dofmap.list[part.mesh.cell_of_input])
+            own.create_dataset("dof_values", data=part.function.x.array.reshape(-1, slot.size))
 
     @classmethod
     def restore(cls, group: h5py.Group, problem: Problem) -> FEField:
         return cls.restored(group, problem)[0]
 
     @classmethod
-    def restored(cls, group: h5py.Group, problem: Problem) -> tuple[FEField, np.ndarray]:
-        """The field, and for each node of its space the stored one, by which further states can be read."""
-        from dolfinx import fem
-
-        from sciml.fem import FEFunction, FEMesh
-        from sciml.fem.functions import lagrange_space
+    def restored(cls, group: h5py.Group, problem: Problem) -> tuple[FEField, list[np.ndarray]]:
+        """The field, and for each node of its spaces the stored one, by which further states can be read."""
+        from sciml.fem import FEMesh
+        from sciml.fem.functions import together
 
         data = MeshData(
             group["mesh/points"][()],
@@ -102,8 +102,21 @@ class FEField(Field):
             {item.attrs["name"]: item[()] for item in group.get("mesh/regions", {}).values()},
         )
         mesh = FEMesh(data, problem.domain)
-        space = lagrange_space(mesh, int(group.attrs["degree"]), problem.shape)
-        function: Any = fem.Function(space, name=problem.field_name)
+        found = [cls._restored_part(group[f"fields/{k}"], mesh, slot) for k, slot in enumerate(problem.layout)]
+        parts, orders = zip(*found, strict=True)
+        return cls(problem, together(parts)), list(orders)
+
+    @staticmethod
+    def _restored_part(group: h5py.Group, mesh: FEMesh, slot: Slot) -> tuple[FEFunction, np.ndarray]:
+        from dolfinx import fem
+
+        from sciml.fem import FEFunction
+        from sciml.fem.functions import function_space
+
+        data = mesh.data
+        degree, continuous = int(group.attrs["degree"]), bool(group.attrs["continuous"])
+        space = function_space(mesh, degree, slot.shape, discontinuous=not continuous)
+        function: Any = fem.Function(space, name=slot.name)
         # DOLFINx numbers unknowns as it likes, so they are found again by their place, cell by cell: both sides of a
         # slit have unknowns in the same place.
         own = space.dofmap.list[mesh.cell_of_input]
@@ -116,4 +129,4 @@ class FEField(Field):
                 raise OutputError("The stored field does not fit its mesh; the file is damaged.")
             order[own[cells]] = np.take_along_axis(stored[cells], gap.argmin(axis=2), axis=1)
         function.x.array[:] = group["dof_values"][()][order].ravel()
-        return cls(problem, FEFunction(mesh, function)), order
+        return FEFunction(mesh, function), order

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import torch
 
-from sciml.errors import OutputError, UnsupportedError
+from sciml.errors import OutputError, UnsupportedError, unknown_name
 from sciml.forms import Derivative, exact_jet
-from sciml.problem import Problem
+from sciml.problem import Problem, Slot
 
 if TYPE_CHECKING:
     import h5py
 
     from sciml.problem import MeshData
 
-__all__ = ["ExactField", "Field", "NetworkField", "Rule", "refuse_mismatch"]
+__all__ = ["ExactField", "Field", "FieldPart", "NetworkField", "Rule", "refuse_mismatch"]
 
 _CHUNK = 20_000
 
@@ -50,6 +50,33 @@ class Field(ABC):
     kind: ClassVar[str]
     problem: Problem
     shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """Name of the unknown."""
+        return self.problem.field_name
+
+    @property
+    def blocks(self) -> list[tuple[str, slice]]:
+        """The fields that it consists of, by name and components."""
+        return [(slot.name, slice(slot.offset, slot.offset + slot.size)) for slot in self.problem.layout]
+
+    @property
+    def parts(self) -> dict[str, Field]:
+        """The fields that it consists of, each by itself."""
+        layout = self.problem.layout
+        return {slot.name: self if len(layout) == 1 else FieldPart(self, slot) for slot in layout}
+
+    def part(self, name: str) -> Field:
+        """One of several fields.
+
+        Raises
+        ------
+        UnknownNameError
+        """
+        if name not in self.parts:
+            raise unknown_name("field", name, self.parts)
+        return self.parts[name]
 
     @abstractmethod
     def evaluate(self, points: np.ndarray) -> np.ndarray:
@@ -102,6 +129,62 @@ class Field(ABC):
     def restore(cls, group: h5py.Group, problem: Problem) -> Field:
         """Read a field back."""
         raise OutputError(f"Fields of kind {cls.kind!r} cannot be read back.")
+
+
+class FieldPart(Field):
+    """One of the fields that a problem's solution consists of.
+
+    Parameters
+    ----------
+    whole : Field
+    slot : Slot
+        Its components.
+    """
+
+    kind = "part"
+
+    def __init__(self, whole: Field, slot: Slot) -> None:
+        self.problem, self.shape = whole.problem, slot.shape
+        self.whole, self._slot = whole, slot
+        self._own = slice(slot.offset, slot.offset + slot.size)
+
+    @property
+    def name(self) -> str:
+        return self._slot.name
+
+    @property
+    def blocks(self) -> list[tuple[str, slice]]:
+        return [(self.name, slice(0, self._slot.size))]
+
+    @property
+    def parts(self) -> dict[str, Field]:
+        return {self.name: self}
+
+    @property
+    def mesh(self) -> MeshData | None:
+        return self.whole.mesh
+
+    def evaluate(self, points: np.ndarray) -> np.ndarray:
+        return self._picked(self.whole.evaluate(points))
+
+    def gradient(self, points: np.ndarray) -> np.ndarray:
+        return self._picked(self.whole.gradient(points))
+
+    def rule(self, n_target: int = 65_536) -> Rule:
+        return self.whole.rule(n_target)
+
+    def at(self, rule: Rule) -> np.ndarray:
+        return self._picked(self.whole.at(rule))
+
+    def gradient_at(self, rule: Rule) -> np.ndarray:
+        return self._picked(self.whole.gradient_at(rule))
+
+    def _picked(self, values: np.ndarray) -> np.ndarray:
+        own = values[:, self._own]
+        return own if self.shape else own[:, 0]
+
+    def store(self, group: h5py.Group) -> None:
+        raise OutputError(f"{self.name!r} is one of several fields; save the solution as a whole.")
 
 
 def refuse_mismatch(field: Field, truth: Field) -> None:

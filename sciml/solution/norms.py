@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from dataclasses import field as member
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +22,7 @@ _INSTANTS = 17
 
 @dataclass(frozen=True)
 class Errors:
-    """e = u − truth.
+    """e = u − truth; of several fields the values are those of the worst one, and `fields` has those of each.
 
     Attributes
     ----------
@@ -44,8 +46,9 @@ class Errors:
     truth_l2: float
     integration_error: float
     n_points: int
+    fields: dict[str, Errors] = member(default_factory=dict)
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         """For the record."""
         return asdict(self)
 
@@ -104,21 +107,31 @@ def _in_time(field: Field | Evolution, truth: Field | Evolution, n_target: int) 
     some = np.unique(np.round(np.linspace(0, len(field.times) - 1, min(len(field.times), _INSTANTS))).astype(int))
     times = field.times[some]
     weights = np.convolve(np.diff(times), [0.5, 0.5]) if len(times) > 1 else np.ones(1)
-    sums, n_points = np.zeros(5), 0
+    sums, n_points = np.zeros((len(truth.final.blocks), 5)), 0
     for instant, weight in zip(times, weights, strict=True):
         own, true = field.at(float(instant)), truth.at(float(instant))
         # A quarter of the points does at each of several instants.
         rule = (true if true.mesh is not None or own.mesh is None else own).rule(n_target // 4)
-        here = np.array(_sums(own, true, rule))
-        sums[:4] += weight * here[:4]
-        sums[4] = max(sums[4], here[4])
+        here = _sums(own, true, rule)
+        sums[:, :4] += weight * here[:, :4]
+        sums[:, 4] = np.maximum(sums[:, 4], here[:, 4])
         n_points += len(rule.weights)
-    return _summary(sums[None, :], truth.problem.domain.size, n_points)
+    return _summaries(sums[None], truth.final, n_points)
 
 
 def _errors(field: Field, truth: Field, rules: list[Rule]) -> Errors:
     sums = np.array([_sums(field, truth, rule) for rule in rules])
-    return _summary(sums, truth.problem.domain.size, sum(len(rule.weights) for rule in rules))
+    return _summaries(sums, truth, sum(len(rule.weights) for rule in rules))
+
+
+def _summaries(sums: np.ndarray, truth: Field, n_points: int) -> Errors:
+    """Of each field, and of the worst; `sums` has axes (point set, field, integral)."""
+    length = truth.problem.domain.size
+    each = {name: _summary(sums[:, k], length, n_points) for k, (name, _) in enumerate(truth.blocks)}
+    worst = max(each.values(), key=lambda errors: errors.relative_l2)
+    if len(each) == 1:
+        return worst
+    return replace(worst, relative_h1=max(errors.relative_h1 for errors in each.values()), fields=each)
 
 
 def _summary(sums: np.ndarray, length: float, n_points: int) -> Errors:
@@ -142,9 +155,9 @@ def _ratio(squared_error: float, squared_norm: float) -> float:
     return float(np.sqrt(squared_error / squared_norm)) if squared_norm > 0 else float(np.sqrt(squared_error))
 
 
-def _sums(field: Field, truth: Field, rule: Rule) -> tuple[float, float, float, float, float]:
-    """∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e|."""
-    n = len(rule.weights)
+def _sums(field: Field, truth: Field, rule: Rule) -> np.ndarray:
+    """∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e| of each field: ``(n_fields, 5)``."""
+    n, k = len(rule.weights), int(np.prod(truth.shape, dtype=int))
     own = Rule(rule.points, rule.weights, None)
     reference = truth.at(rule if truth.mesh is not None else own).reshape(n, -1)
     slope = truth.gradient_at(rule if truth.mesh is not None else own).reshape(n, -1)
@@ -156,10 +169,15 @@ def _sums(field: Field, truth: Field, rule: Rule) -> tuple[float, float, float, 
             f"The field is not defined at {int((~np.isfinite(error)).any(axis=1).sum())} of the {n} points compared; "
             f"the two fields do not share a domain."
         )
-    return (
-        float(rule.weights @ (error**2).sum(axis=1)),
-        float(rule.weights @ (slope_error**2).sum(axis=1)),
-        float(rule.weights @ (reference**2).sum(axis=1)),
-        float(rule.weights @ (slope**2).sum(axis=1)),
-        float(np.sqrt((error**2).sum(axis=1).max())),
-    )
+    slope, slope_error = slope.reshape(n, k, -1), slope_error.reshape(n, k, -1)
+    out = []
+    for _, own in truth.blocks:
+        squares = (error[:, own] ** 2).sum(axis=1)
+        integrals = [squares, _squares(slope_error[:, own]), _squares(reference[:, own]), _squares(slope[:, own])]
+        out.append([*(float(rule.weights @ values) for values in integrals), float(np.sqrt(squares.max()))])
+    return np.array(out)
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    """Sum of squares at each point."""
+    return (values.reshape(len(values), -1) ** 2).sum(axis=1)

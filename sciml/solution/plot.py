@@ -18,7 +18,7 @@ from sciml.problem import Box, MeshData
 from sciml.problem.mesh.cells import ReferenceCell, lattice
 from sciml.solution.evolution import Evolution, exact_solution
 from sciml.solution.fe_field import FEField
-from sciml.solution.field import ExactField, Field, Rule, refuse_mismatch
+from sciml.solution.field import ExactField, Field, FieldPart, Rule, refuse_mismatch
 
 if TYPE_CHECKING:
     from sciml.solution.solution import Solution
@@ -67,7 +67,8 @@ def plot_fields(
     UnsupportedError
         A field and the truth have different dimensions or shapes.
     """
-    rows = [row for label, field in fields for row in _rows(label, field, truth, 3 if len(fields) == 1 else 1)]
+    several = len(fields) > 1 or len(fields[0][1].problem.layout) > 1
+    rows = [row for label, field in fields for row in _rows(label, field, truth, 1 if several else 3)]
     for _, field, true in rows:
         if true is not None:
             refuse_mismatch(field, true)
@@ -81,12 +82,15 @@ def _rows(label: str, field: Field | Evolution, truth: Field | Evolution | None,
     """Fields to draw, each with its truth."""
     if not isinstance(field, Evolution):
         assert not isinstance(truth, Evolution)
+        if len(field.parts) > 1:
+            return [(label, part, truth and truth.part(name)) for name, part in field.parts.items()]
         return [(label, field, truth)]
     assert truth is None or isinstance(truth, Evolution)
     places = np.round(np.arange(1, instants + 1) / instants * (len(field.times) - 1)).astype(int)
     return [
-        (f"{label}, t = {t:.3g}", field.at(t), None if truth is None else truth.at(t))
+        row
         for t in map(float, field.times[places])
+        for row in _rows(f"{label}, t = {t:.3g}", field.at(t), truth and truth.at(t), 1)
     ]
 
 
@@ -103,6 +107,7 @@ def _lines(rows: list[Row], title: str) -> Figure:
     figure, axes = _figure(1, 1 if truth is None else 2, 5.0, 3.6)
     drawn = None
     for label, field, truth in rows:
+        label = label if len(problem.layout) == 1 else f"{field.name}, {label}"
         values = field.evaluate(x[:, None])
         axes[0, 0].plot(x, _magnitude(values), label=label)
         if truth is not None:
@@ -129,7 +134,8 @@ def _log_limits(axis: Axes) -> tuple[float, float]:
 
 
 def _truth_label(truth: Field | None) -> str:
-    return "exact" if isinstance(truth, ExactField) else "reference"
+    whole = truth.whole if isinstance(truth, FieldPart) else truth
+    return "exact" if isinstance(whole, ExactField) else "reference"
 
 
 def _magnitude(values: np.ndarray) -> np.ndarray:
@@ -146,8 +152,8 @@ def _maps(rows: list[Row], title: str) -> Figure:
     shape = (len(rows), columns) if columns > 1 else (1, len(rows))
     figure, axes = _figure(*shape, 4.8, height)
     axes = axes.reshape(len(rows), columns)
-    name = problem.field_name if problem.shape == () else f"|{problem.field_name}|"
     for row, (label, field, truth) in enumerate(rows):
+        name = field.name if field.shape == () else f"|{field.name}|"
         values = plane.values(field)
         reference = None if truth is None else plane.values(truth)
         shown = [_magnitude(values)] + ([] if reference is None else [_magnitude(reference)])
@@ -163,10 +169,10 @@ def _maps(rows: list[Row], title: str) -> Figure:
                 limits,
                 _SEQUENTIAL,
             )
-            error = values - reference if problem.shape == () else _magnitude(values - reference)
+            error = values - reference if field.shape == () else _magnitude(values - reference)
             size = _size(error)
-            bounds = (-size, size) if problem.shape == () else (0.0, size)
-            colours = _DIVERGING if problem.shape == () else _SEQUENTIAL
+            bounds = (-size, size) if field.shape == () else (0.0, size)
+            colours = _DIVERGING if field.shape == () else _SEQUENTIAL
             _draw(figure, axes[row, 2], plane.triangulation, error, "error", bounds, colours)
     where = "" if problem.dim == 2 else f" (plane through the middle of x₂{' …' if problem.dim > 3 else ''})"
     figure.suptitle(title + where)
@@ -215,8 +221,9 @@ def _plane(field: Field) -> _Plane:
 
 def _cells(field: Field) -> tuple[MeshData, int]:
     """The cells that a plane field is drawn on, and its degree on them."""
-    if isinstance(field, FEField):
-        return field.mesh, field.degree
+    whole = field.whole if isinstance(field, FieldPart) else field
+    if isinstance(whole, FEField):
+        return whole.mesh, whole.degree
     return field.problem.domain.mesh(), 1
 
 

@@ -34,7 +34,7 @@ ADVICE: dict[str, str] = {
     "outside_range": "the problem lies outside of what the surrogate was trained on; train on a wider range",
 }
 RAISING = ("diverged", "outside_range")
-FORMAT = 1
+FORMAT = 2
 _KINDS = (FEField, NetworkField, ExactField, FEEvolution, NetworkEvolution, ExactEvolution)
 _FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}
 
@@ -67,6 +67,8 @@ class ErrorEstimate:
         Observed orders of convergence.
     method : str
         How they were measured.
+    fields : dict
+        Of several fields, the errors and rates of each by its name; those above are of the worst.
     """
 
     relative_l2: float
@@ -74,6 +76,7 @@ class ErrorEstimate:
     rate_l2: float
     rate_h1: float
     method: str
+    fields: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
 
 
 @dataclass

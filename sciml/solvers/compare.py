@@ -92,7 +92,14 @@ class Row:
         keys = ("seconds", "cpu_seconds", "iterations", "residual", "trainable_parameters", "seed", "device", "options")
         body = {key: record.get(key) for key in (*keys, "error_estimate", "details", "versions")}
         quantities = {} if solution is None or problem.dim > 3 else solution.quantities()
-        return head | body | {"quantities": quantities}
+        return head | body | {"quantities": quantities} | self._by_field()
+
+    def _by_field(self) -> dict[str, Any]:
+        """Errors of each of several fields."""
+        if self.errors is None or not self.errors.fields:
+            return {}
+        keys = ("relative_l2", "relative_h1", "max_error")
+        return {"fields": {name: {k: getattr(own, k) for k in keys} for name, own in self.errors.fields.items()}}
 
 
 def row_of(

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sciml.errors import DivergenceError, DomainError, OptionError
-from sciml.forms import analyse
+from sciml.forms import analyse, check_degree
 from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, ErrorEstimate, FEEvolution, FEField, Seconds, Solution
@@ -97,6 +97,7 @@ class FenicsSolver(Solver):
             raise OptionError("`measure_error=no` needs a number of `cells`: automatic refinement goes by the error.")
         if not isinstance(problem.domain, Box):
             problem.domain.mesh(options.cells)
+        check_degree(problem, options.degree)
         self._check_time(problem, options)
 
     @staticmethod

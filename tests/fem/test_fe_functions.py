@@ -5,7 +5,7 @@ import pytest
 from dolfinx import fem
 
 from sciml.fem import FEFunction, FEMesh
-from sciml.fem.functions import lagrange_space, squared_norms, transfer
+from sciml.fem.functions import function_space, squared_norms, transfer
 from sciml.problem import MeshDomain, box_mesh
 
 CELLS = [(1, "simplex"), (2, "simplex"), (2, "tensor"), (3, "simplex"), (3, "tensor")]
@@ -14,7 +14,7 @@ CELLS = [(1, "simplex"), (2, "simplex"), (2, "tensor"), (3, "simplex"), (3, "ten
 def build(domain, degree, value, shape=()):
     """The interpolant of a function of points."""
     mesh = FEMesh(domain.mesh())
-    function = fem.Function(lagrange_space(mesh, degree, shape))
+    function = fem.Function(function_space(mesh, degree, shape))
     function.interpolate(lambda x: value(x[: domain.dim].T).T)
     return FEFunction(mesh, function)
 
