@@ -38,8 +38,8 @@ def check_degree(problem: Problem, degree: int) -> None:
         least = 0 if slot.kind.family == "DG" else 1
         if degree - slot.kind.lower < least:
             raise OptionError(
-                f"degree={degree} leaves {slot.name!r} ({slot.kind.family} elements, {slot.kind.lower} lower) a degree of "
-                f"{degree - slot.kind.lower}; take degree={least + slot.kind.lower} or more."
+                f"degree={degree} leaves {slot.name!r} ({slot.kind.family} elements, {slot.kind.lower} lower) a degree "
+                f"of {degree - slot.kind.lower}; take degree={least + slot.kind.lower} or more."
             )
 
 
