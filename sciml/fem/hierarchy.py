@@ -324,7 +324,11 @@ class _Run:
     def _fits(self, level: Level) -> bool:
         """Whether one more refinement stays within the size allowed."""
         unknowns = level.function.n_dofs * 2**self.problem.dim
-        return unknowns <= self.options.max_unknowns and 2 * level.steps * unknowns <= self.options.max_work
+        return unknowns <= self.options.max_unknowns and self._work(2 * level.steps, unknowns) <= self.options.max_work
+
+    def _work(self, steps: int, unknowns: int) -> float:
+        """Unknowns times steps; more where every step is factorised anew, and for the denser ones of several fields."""
+        return steps * unknowns * (1 if self.analysis.linear else 10) * (1 if len(self.problem.layout) == 1 else 3)
 
     @property
     def _limits(self) -> str:

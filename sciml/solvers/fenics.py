@@ -45,7 +45,12 @@ class FenicsOptions(SolverOptions):
     theta: float = Field(0.5, ge=0, le=1, description="of scheme=theta: 0.5 Crank–Nicolson, 1 backward Euler")
     rho_infinity: float = Field(0.8, ge=0, le=1, description="damping of scheme=generalised_alpha at high frequencies")
     snapshots: int = Field(33, ge=2, description="instants that are kept")
-    max_work: float = Field(1e8, gt=0, description="unknowns times steps that automatic refinement may reach")
+    max_work: float = Field(
+        1e8,
+        gt=0,
+        description="unknowns times steps that automatic refinement may reach; a step of a nonlinear law counts ten "
+        "times, one of several fields three times",
+    )
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
     linear_solver: Literal["auto", "direct", "gamg"] = Field("auto", description="how linear systems are solved")
     petsc_options: dict[str, Any] = Field(default_factory=dict, description="PETSc options of the linear solver")
