@@ -14,6 +14,7 @@ from petsc4py import PETSc
 from sciml.errors import DivergenceError
 from sciml.fem.algebra import LinearChoice, LinearSolver, choose_linear_solver, in_words, rigid_body_modes
 from sciml.fem.compiling import compile_form
+from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.forms import Analysis, number
 
@@ -99,7 +100,7 @@ def solve_static(
     try:
         if analysis.linear:
             discretisation.u.x.array[:] = 0.0
-            discretisation.impose()
+            system.impose()
             outcome = _linear(system, report)
         else:
             outcome = _nonlinear(system, tolerance, max_iterations, load_steps, report)
@@ -124,77 +125,86 @@ class _System:
     ) -> None:
         self.disc, self.choice, self.petsc_options = disc, choice, petsc_options
         self._conserves = conserves
-        space = disc.space
-        self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
-        constrained = disc.dirichlet[0]
+        self.independent = Independent(disc)
+        self.dirichlet = constrained, _ = self.independent.prescribed(disc.dirichlet)
+        self.component = self.independent.values(disc.unknowns.component)
         if pure_neumann and choice.name == "direct" and disc.comm.rank == 0:
-            # The constant is free: hold one degree of freedom, and shift the mean afterwards.
-            constrained = np.append(constrained, 0).astype(np.int32)
-        self.constrained = constrained[constrained < self._n_owned]
-        self.matrix = fem.petsc.create_matrix(disc.jacobian)
-        self.vector = fem.petsc.create_vector(space)
-        self.null_space = None
-        if pure_neumann:
-            self.null_space = PETSc.NullSpace().create(constant=True, comm=disc.comm)
+            # The constants are free: hold one degree of freedom of each, and shift the means afterwards.
+            held = np.unique(self.component, return_index=True)[1]
+            constrained = np.append(constrained, held).astype(np.int32)
+        self.constrained = constrained
+        self._reduced = self.independent.matrix(disc.jacobian)
+        self.matrix = self._reduced.matrix
+        self.vector = self.independent.vector()
+        self.null_space = self._constants() if pure_neumann else None
         if choice.name == "gamg":
             self._prepare_multigrid()
+
+    def _constants(self) -> PETSc.NullSpace:
+        """What conditions on fluxes alone leave free."""
+        disc = self.disc
+        if disc.problem.n_components == 1:
+            return PETSc.NullSpace().create(constant=True, comm=disc.comm)
+        vectors = [self.independent.vector() for _ in range(disc.problem.n_components)]
+        for component, vector in enumerate(vectors):
+            vector.array[:] = self.component == component
+            vector.normalize()
+        return PETSc.NullSpace().create(vectors=vectors, comm=disc.comm)
 
     def _prepare_multigrid(self) -> None:
         disc = self.disc
         if disc.problem.shape == (disc.problem.dim,):
-            self.matrix.setNearNullSpace(rigid_body_modes(disc.space, disc.mesh))
+            self.matrix.setNearNullSpace(rigid_body_modes(disc.space, disc.mesh, self.independent))
         if self.null_space is not None:
             self.matrix.setNullSpace(self.null_space)
 
+    def impose(self, factor: float = 1.0) -> None:
+        """Write (scaled) Dirichlet values into the state."""
+        dofs, values = self.dirichlet
+        state = self.state()
+        state.array[dofs] = factor * values
+        self.load(state)
+
     def load(self, x: PETSc.Vec) -> None:
         """Take the state from a vector."""
-        u = self.disc.u.x
-        u.array[: self._n_owned] = x.array_r[: self._n_owned]
-        u.scatter_forward()
+        self.independent.load(x)
 
     def state(self) -> PETSc.Vec:
         """The state as a new vector."""
-        x = self.vector.duplicate()
-        x.array[:] = self.disc.u.x.array[: self._n_owned]
-        return x
+        return self.independent.state()
 
     def residual(self, out: PETSc.Vec) -> None:
         """F(u) into `out`, zero on constrained degrees of freedom."""
-        with out.localForm() as local:
-            local.set(0.0)
-        fem.petsc.assemble_vector(out, self.disc.residual)
-        out.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+        self.independent.residual(out)
         if self.null_space is not None and self._conserves:
             # What quadrature leaves of an imbalance would otherwise act as a point source.
             self.null_space.remove(out)
         out.array[self.constrained] = 0.0
 
-    def jacobian(self, out: PETSc.Mat) -> None:
-        """F′(u) into `out`, identity on constrained degrees of freedom."""
-        out.zeroEntries()
-        fem.petsc.assemble_matrix(out, self.disc.jacobian)
-        out.assemble()
-        out.zeroRowsColumnsLocal(self.constrained, 1.0)
+    def tangent(self) -> PETSc.Mat:
+        """F′(u) of all degrees of freedom."""
+        return self._reduced.assemble()
+
+    def jacobian(self) -> None:
+        """F′(u) into the matrix, identity on constrained degrees of freedom."""
+        self.independent.hold(self.tangent(), self.constrained)
 
     def magnitude(self) -> float:
         """Size of the terms of F at the present state, against which a residual counts as zero."""
         self.residual(self.vector)
-        self.matrix.zeroEntries()
-        fem.petsc.assemble_matrix(self.matrix, self.disc.jacobian)
-        self.matrix.assemble()
-        state = self.state()
-        return float((self.matrix * state).norm() + self.vector.norm())
+        return float((self.tangent() * self.state()).norm() + self.vector.norm())
 
     def destroy(self) -> None:
         """Free PETSc's memory."""
-        self.matrix.destroy()
+        self._reduced.destroy()
         self.vector.destroy()
+        self.independent.destroy()
 
 
 def _linear(system: _System, report: Report) -> StaticReport:
     scale = system.magnitude()
     system.residual(system.vector)
-    system.jacobian(system.matrix)
+    system.jacobian()
     step = system.vector.duplicate()
     system.vector.scale(-1.0)
     solver = LinearSolver(system.choice, system.disc.comm, petsc_options=system.petsc_options)
@@ -222,7 +232,7 @@ def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_step
         if load_steps > 1:
             linear += _predict(system, step / load_steps)
         else:
-            disc.impose()
+            system.impose()
         iterations, inner, residual = _newton(system, tolerance, max_iterations, report, step, load_steps)
         newton, linear = newton + iterations, linear + inner
     start = "harmonic lift of the Dirichlet data" if load_steps == 1 else f"zero, {load_steps} load steps"
@@ -232,26 +242,22 @@ def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_step
 def _predict(system: _System, factor: float) -> int:
     """Move to the next load level along the tangent, so that the interior follows the boundary."""
     disc = system.disc
-    dofs, values = disc.dirichlet
-    increment = system.vector.duplicate()
-    increment.set(0.0)
-    owned = dofs < system._n_owned
-    increment.array[dofs[owned]] = factor * values[owned] - disc.u.x.array[dofs[owned]]
-    system.matrix.zeroEntries()
-    fem.petsc.assemble_matrix(system.matrix, disc.jacobian)
-    system.matrix.assemble()
+    dofs, values = system.dirichlet
+    state, increment = system.state(), system.independent.vector()
+    increment.array[dofs] = factor * values - state.array_r[dofs]
+    system.tangent()
     right = system.matrix * increment
     system.residual(system.vector)
     right.axpy(1.0, system.vector)
     right.scale(-1.0)
     right.array[system.constrained] = 0.0
-    system.matrix.zeroRowsColumnsLocal(system.constrained, 1.0)
+    system.independent.hold(system.matrix, system.constrained)
     solver = LinearSolver(system.choice, disc.comm, petsc_options=system.petsc_options)
     step = right.duplicate()
     iterations = solver.solve(system.matrix, right, step)
     solver.destroy()
     step.axpy(1.0, increment)
-    step.axpy(1.0, system.state())
+    step.axpy(1.0, state)
     system.load(step)
     return iterations
 
@@ -270,7 +276,7 @@ def _newton(
         )
     snes = PETSc.SNES().create(system.disc.comm)
     snes.setFunction(lambda _, x, f: (system.load(x), system.residual(f)), system.vector)
-    snes.setJacobian(lambda _, x, j, p: (system.load(x), system.jacobian(j)), system.matrix)
+    snes.setJacobian(lambda _, x, j, p: (system.load(x), system.jacobian()), system.matrix)
     snes.setType("newtonls")
     snes.getLineSearch().setType("bt")
     snes.setTolerances(rtol=tolerance, atol=1e-13 * scale, stol=1e-13, max_it=max_iterations)
@@ -304,20 +310,19 @@ def _harmonic_lift(system: _System) -> None:
     disc = system.disc
     if not len(disc.dirichlet[0]):
         return
-    disc.impose()
+    system.impose()
     space = disc._symbols.unknown.ufl_function_space()
     form = ufl.inner(ufl.grad(ufl.TrialFunction(space)), ufl.grad(ufl.TestFunction(space))) * ufl.dx
     bound = fem.forms.create_form(compile_form(form, disc.comm), [disc.space] * 2, disc.mesh.mesh, {}, {}, {})
-    matrix = fem.petsc.assemble_matrix(bound)
-    matrix.assemble()
+    laplacian = system.independent.matrix(bound)
+    matrix = laplacian.assemble()
     right = matrix * system.state()
     right.scale(-1.0)
     # Components without any Dirichlet value stay zero.
-    held = np.unique(system.constrained % disc.problem.n_components)
-    free = np.arange(system._n_owned) % disc.problem.n_components
-    fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(free, held))).astype(np.int32)
+    held = np.unique(system.component[system.constrained])
+    fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(system.component, held))).astype(np.int32)
     right.array[fixed] = 0.0
-    matrix.zeroRowsColumnsLocal(fixed, 1.0)
+    system.independent.hold(matrix, fixed)
     choice = choose_linear_solver("auto", symmetric=True, definite=True, dim=disc.problem.dim, n_dofs=disc.n_dofs)
     solver = LinearSolver(choice, disc.comm, tolerance=1e-6)
     step = right.duplicate()
@@ -325,13 +330,15 @@ def _harmonic_lift(system: _System) -> None:
     solver.destroy()
     step.axpy(1.0, system.state())
     system.load(step)
-    matrix.destroy()
+    laplacian.destroy()
 
 
 def _shift_mean(disc: Discretisation) -> None:
-    """Add the constant that gives the mean value asked for."""
+    """Add the constants that give the mean value asked for."""
     problem = disc.problem
-    mean = problem.declaration.mean
+    mean, u = problem.declaration.mean, problem.declaration.u
+    wanted = np.zeros(problem.n_components) if mean is None else number(problem, mean.value).ravel()
     volume = disc.functional(1 * problem.dx)
-    present = disc.functional(problem.declaration.u * problem.dx) / volume
-    disc.u.x.array[:] += (0.0 if mean is None else float(number(problem, mean.value))) - present
+    for component, value in enumerate(wanted):
+        present = disc.functional((u if problem.shape == () else u[component]) * problem.dx) / volume
+        disc.u.x.array[disc.unknowns.component == component] += float(value) - present

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from dolfinx import fem
 from mpi4py import MPI
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
 from sciml.fem.algebra import LinearChoice, LinearSolver
+from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction
 from sciml.forms import depends_on_time, initial_value
@@ -75,10 +75,9 @@ class System:
         self, discretisation: Discretisation, choice: LinearChoice, *, linear: bool, tolerance: float = 1e-10
     ) -> None:
         self.disc, self.choice, self.linear, self.tolerance = discretisation, choice, linear, tolerance
-        problem, space = discretisation.problem, discretisation.space
-        self.problem = problem
+        self.problem = problem = discretisation.problem
         self.counts = Counts()
-        self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
+        self.independent = Independent(discretisation)
         self.mass = self._matrix(mass_form(problem))
         self.damping = self._matrix(damping_form(problem))
         form = weak_form(problem)
@@ -86,9 +85,9 @@ class System:
         self._fixed_load = self._fixed_stiffness and not depends_on_time(form.residual, problem.t)
         self._moving_data = any(depends_on_time(c.value, problem.t) for c in problem.dirichlet if c.value is not None)
         self._moving_data |= any(c.value is None for c in problem.dirichlet)
-        self.constrained = self._owned(discretisation.dirichlet)[0]
-        self._ghosted = fem.petsc.create_vector(space)
-        self._stiffness = fem.petsc.create_matrix(discretisation.jacobian)
+        self._prescribed = self.independent.prescribed(discretisation.dirichlet)
+        self.constrained = self._prescribed[0]
+        self._stiffness = self.independent.matrix(discretisation.jacobian)
         self._stiffness_known = False
         self._constant_load: Any = None
         self._step_matrix: Any = None
@@ -99,39 +98,28 @@ class System:
 
     def vector(self) -> Any:
         """A new vector of zeros."""
-        out = self._ghosted.duplicate()
-        out.set(0.0)
-        return out
+        return self.independent.vector()
 
     def interpolate(self, component_values: Callable[[int], Any]) -> Any:
         """A vector of nodal values; `component_values(c)` is a pointwise operator."""
         points = self.disc.space.tabulate_dof_coordinates()[:, : self.problem.dim]
         values = np.stack([component_values(c).at(points) for c in range(self.problem.n_components)], axis=1)
         out = self.vector()
-        out.array[:] = values.ravel()[: self._n_owned]
+        out.array[:] = self.independent.values(values.ravel())
         return out
 
     def snapshot(self, vector: Any) -> FEFunction:
         """A vector as a function, whole on every process."""
-        self._load(vector)
+        self.independent.load(vector)
         return self.disc.snapshot()
-
-    def _load(self, vector: Any) -> None:
-        u = self.disc.u.x
-        u.array[: self._n_owned] = vector.array_r[: self._n_owned]
-        u.scatter_forward()
-
-    def _owned(self, data: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        dofs, values = data
-        mine = dofs < self._n_owned
-        return dofs[mine], values[mine]
 
     def impose(self, vector: Any, t: float) -> None:
         """Write the Dirichlet values of an instant into a vector."""
         # Finding the nodes of a part is collective: processes without any take part.
         if self.problem.dirichlet:
-            data = self.disc.dirichlet_of(self.problem.at_time(t)) if self._moving_data else self.disc.dirichlet
-            dofs, values = self._owned(data)
+            dofs, values = self._prescribed
+            if self._moving_data:
+                dofs, values = self.independent.prescribed(self.disc.dirichlet_of(self.problem.at_time(t)))
             vector.array[dofs] = values
 
     # -- operators -----------------------------------------------------------------------------------------------
@@ -139,14 +127,12 @@ class System:
     def _matrix(self, form: Any) -> Any:
         if form is None:
             return None
-        matrix = fem.petsc.assemble_matrix(self.disc.bilinear(form))
-        matrix.assemble()
-        return matrix
+        return self.independent.matrix(self.disc.bilinear(form)).assemble()
 
     def force(self, u: Any, t: float, out: Any) -> None:
         """F(u, t) into `out`."""
         if not self._fixed_stiffness:
-            self._load(u)
+            self.independent.load(u)
             self._assemble(t, out)
             return
         self.stiffness(u, t).mult(u, out)
@@ -162,22 +148,16 @@ class System:
 
     def _assemble(self, t: float, out: Any) -> None:
         self.disc.set_time(t)
-        with self._ghosted.localForm() as local:
-            local.set(0.0)
-        fem.petsc.assemble_vector(self._ghosted, self.disc.residual)
-        self._ghosted.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-        out.array[:] = self._ghosted.array_r[: self._n_owned]
+        self.independent.residual(out)
 
     def stiffness(self, u: Any, t: float) -> Any:
         """∂F/∂u."""
         if not (self._fixed_stiffness and self._stiffness_known):
-            self._load(u)
+            self.independent.load(u)
             self.disc.set_time(t)
-            self._stiffness.zeroEntries()
-            fem.petsc.assemble_matrix(self._stiffness, self.disc.jacobian)
             self._stiffness.assemble()
             self._stiffness_known = True
-        return self._stiffness
+        return self._stiffness.matrix
 
     def solve(
         self, residual: Callable[[Any, Any], None], u: Any, t: float, weights: tuple[float, float, float]
@@ -222,7 +202,7 @@ class System:
         for weight, matrix in zip(weights, (self.mass, self.damping), strict=False):
             if matrix is not None and weight:
                 self._step_matrix.axpy(weight, matrix, PETSc.Mat.Structure.SUBSET_NONZERO_PATTERN)
-        self._step_matrix.zeroRowsColumnsLocal(self.constrained, 1.0)
+        self.independent.hold(self._step_matrix, self.constrained)
         self._step_key = weights
         if self._solver is None:
             self._solver = LinearSolver(self.choice, self.disc.comm)
@@ -244,11 +224,11 @@ class System:
     def lumped(self, matrix: Any) -> np.ndarray:
         """Row sums of a matrix (zeros for None)."""
         if matrix is None:
-            return np.zeros(self._n_owned)
+            return np.zeros(self.independent.n_owned)
         ones, out = self.vector(), self.vector()
         ones.set(1.0)
         matrix.mult(ones, out)
-        return out.array_r[: self._n_owned].copy()
+        return out.array_r.copy()
 
 
 def initial_state(system: System, t: float) -> State:
@@ -420,7 +400,7 @@ def _acceleration(system: System, state: State) -> Any:
     right.scale(-1.0)
     right.array[system.constrained] = 0.0
     matrix = system.mass.copy()
-    matrix.zeroRowsColumnsLocal(system.constrained, 1.0)
+    system.independent.hold(matrix, system.constrained)
     out = system.vector()
     solver = LinearSolver(system.choice, system.disc.comm)
     solver.solve(matrix, right, out)

@@ -21,7 +21,7 @@ from ufl import classes
 
 from sciml.forms.balance import balance, discontinuous_coefficients
 from sciml.forms.discontinuities import jumps
-from sciml.forms.free_modes import free_modes
+from sciml.forms.free_modes import constant_modes, free_modes
 from sciml.forms.linearised import (
     boundary_blocks,
     is_symmetric,
@@ -211,8 +211,8 @@ class Analysis:
 
     @cached_property
     def pure_neumann(self) -> bool:
-        """Whether the solution of a scalar problem is determined up to a constant only."""
-        return bool(self.free_modes) and self.problem.shape == ()
+        """Whether the solution is determined up to the constants of all its components, and up to nothing else."""
+        return bool(self.free_modes) and set(self.free_modes) == set(constant_modes(self.problem))
 
     def facts(self) -> Facts:
         """All findings as plain values."""

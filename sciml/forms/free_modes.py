@@ -9,9 +9,18 @@ import ufl
 from ufl import classes
 
 from sciml.forms.lowering import nodes
-from sciml.problem import Condition, Neumann, Problem, Robin
+from sciml.problem import Condition, Neumann, Periodic, Problem, Robin
 
-__all__ = ["free_modes"]
+__all__ = ["constant_modes", "free_modes"]
+
+
+def constant_modes(problem: Problem) -> list[str]:
+    """Names of the modes that are constant: one for each component."""
+    return (
+        ["the constant"]
+        if problem.shape == ()
+        else [f"translation of component {c}" for c in range(problem.n_components)]
+    )
 
 
 def _rigid_modes(problem: Problem) -> list[tuple[str, Callable[[np.ndarray], np.ndarray], np.ndarray]]:
@@ -21,8 +30,7 @@ def _rigid_modes(problem: Problem) -> list[tuple[str, Callable[[np.ndarray], np.
     """
     k, d, size = problem.n_components, problem.dim, problem.domain.size
     modes = []
-    for c in range(k):
-        name = "the constant" if problem.shape == () else f"translation of component {c}"
+    for c, name in enumerate(constant_modes(problem)):
         modes.append((name, lambda x, c=c: np.eye(k)[c] * np.ones((len(x), 1)), np.zeros((k, d))))
     if k == d and d > 1:
         centre = (problem.domain.lower + problem.domain.upper) / 2
@@ -58,6 +66,10 @@ def free_modes(problem: Problem, blocks: np.ndarray) -> list[str]:
         values = np.stack([m(samples) for m in modes], axis=2)
         held = [c for c, condition in enumerate(piece.conditions) if _holds(problem, condition)]
         rows.append(values[:, held].reshape(-1, len(modes)))
+    for condition in problem.periodic:
+        samples, _ = problem.domain.part(condition.minus).sample(16, generator)
+        jumps = np.stack([m(samples + condition.translation) - m(samples) for m in modes], axis=2)
+        rows.append(jumps[:, list(condition.components(problem.n_components))].reshape(-1, len(modes)))
     constraint = np.concatenate(rows)
     _, singular, directions = np.linalg.svd(constraint, full_matrices=True)
     rank = int((singular > 1e-9 * max(singular[0], 1e-300)).sum())
@@ -82,7 +94,7 @@ def _holds(problem: Problem, condition: Condition | None) -> bool:
     if isinstance(condition, Neumann):
         u = problem.declaration.u
         return condition.value is not None and any(node == u for node in nodes(ufl.as_ufl(condition.value)))
-    return condition is not None and not _zero_robin(condition)
+    return condition is not None and not isinstance(condition, Periodic) and not _zero_robin(condition)
 
 
 def _zero_robin(condition: Condition) -> bool:

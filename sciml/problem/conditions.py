@@ -2,13 +2,14 @@
 
 With the balance law  −div flux(u) + reaction(u) = load  and the outward normal n:
 
-=============  ===================================
+=============  =========================================
 Dirichlet      u = value
 Neumann        flux · n = value
 Robin          flux · n = alpha (value − u)
 Absorbing      flux · n = −impedance ∂u/∂t
+Periodic       u and the flux are the same on two parts
 Mean           mean of u over the domain = value
-=============  ===================================
+=============  =========================================
 
 A part of the boundary without a condition is natural: flux · n = 0.
 """
@@ -17,15 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ufl
 from ufl.constantvalue import ScalarValue, Zero
 
-from sciml.errors import ConditionError
+from sciml.errors import ConditionError, DomainError
 
-__all__ = ["Absorbing", "Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
+if TYPE_CHECKING:
+    from sciml.problem.domain import Domain
+
+__all__ = ["Absorbing", "Condition", "Dirichlet", "Mean", "Neumann", "Periodic", "Robin"]
 
 
 def _names(on: str | Iterable[str]) -> tuple[str, ...]:
@@ -74,9 +78,7 @@ class Condition:
     def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Condition:
         """The same condition with UFL data of the right shape; `call` applies callables to x, n, u."""
         where = str(self)
-        size = int(np.prod(shape, dtype=int))
-        if self.component is not None and not (shape and 0 <= self.component < size):
-            raise ConditionError(f"{where}: the unknown has {size if shape else 'no'} components.")
+        _check_component(self, shape)
         wanted = () if self.component is not None else shape
         value = None if self.value is None else as_expression(call(self.value), wanted, where)
         return replace(self, value=value)
@@ -160,11 +162,93 @@ class Absorbing(Condition):
 
 
 @dataclass(frozen=True, eq=False)
-class Mean:
-    """mean(u) = value over the domain; what makes a pure Neumann problem of a scalar unknown solvable.
+class Periodic(Condition):
+    """u(x + translation) = u(x) for x on `minus`, and the flux that leaves through `plus` enters through `minus`.
 
-    Of a vector, conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such
-    a problem needs Dirichlet or Robin conditions that hold it.
+    The two parts are translates of each other, facet by facet; the translation is found from their positions. On a box
+    they are opposite sides, and ``"boundary"`` alone pairs all of them. Finite elements identify the degrees of freedom
+    of the two parts; what is left tests with periodic functions only, so that no boundary term appears. Nothing else
+    may hold on the parts for the same component.
+
+    Where all that holds a problem is periodicity, its constants stay free: add :class:`Mean`.
+
+    Attributes
+    ----------
+    minus, plus : str or list of str
+        The parts; `plus` is `minus` moved by the translation.
+    component : int, optional
+        One component of a vector unknown; all of them by default.
+    translation : (dim,) array
+        Of a problem's own conditions; None for one that no problem has taken yet.
+
+    Raises
+    ------
+    ConditionError
+        Parts that are the same, no translates, or meshed differently; raised when the declaration is first used.
+
+    Examples
+    --------
+    >>> Periodic("left", "right")
+    >>> Periodic("boundary")  # all sides of a box
+    """
+
+    value: Any = field(default=0.0, init=False)
+    on: Any = field(default=None, init=False)
+    minus: Any
+    plus: Any = None
+    translation: Any = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        parts = [_names(self.minus), () if self.plus is None else _names(self.plus)]
+        if self.plus is None and parts[0] != ("boundary",):
+            raise ConditionError(
+                f"A periodic condition on {', '.join(parts[0])} needs its other side, as in "
+                f"Periodic('left', 'right'); Periodic('boundary') pairs all sides of a box."
+            )
+        for name, part in zip(("minus", "plus", "on"), (*parts, parts[0] + parts[1]), strict=True):
+            object.__setattr__(self, name, part)
+
+    def __str__(self) -> str:
+        component = "" if self.component is None else f", component {self.component}"
+        names = f"{', '.join(self.minus)} to {', '.join(self.plus)}" if self.plus else self.minus[0]
+        moved = "" if self.translation is None else f" by ({', '.join(f'{s:.6g}' for s in self.translation)})"
+        return f"Periodic from {names}{moved}{component}"
+
+    def pairs(self, domain: Domain) -> tuple[Periodic, ...]:
+        """The condition itself, or one for each axis of a box where it stands for all sides."""
+        if self.plus:
+            return (self,)
+        if not domain.opposite_sides:
+            raise ConditionError(
+                f"Periodic('boundary') pairs the sides of a box, and the domain is {domain!r}; name two parts, as in "
+                f"Periodic('left', 'right')."
+            )
+        return tuple(Periodic(minus, plus, component=self.component) for minus, plus in domain.opposite_sides)
+
+    def between(self, domain: Domain) -> Periodic:
+        """The same with the translation that moves `minus` onto `plus`."""
+        other = Periodic(self.minus, self.plus, component=self.component)
+        minus, plus = (domain.elements(part) for part in (self.minus, self.plus))
+        if len(np.intersect1d(minus, plus)):
+            raise ConditionError(f"{self}: the two parts share boundary elements; give two different parts.")
+        try:
+            object.__setattr__(other, "translation", domain.translation(minus, plus))
+        except DomainError as error:
+            raise ConditionError(f"{self}: {error}") from None
+        return other
+
+    def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Periodic:
+        _check_component(self, shape)
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """mean(u) = value over the domain; what makes a problem solvable that holds its unknown up to constants.
+
+    That is a pure Neumann problem of a scalar unknown, or one that is periodic in all directions. Of a vector,
+    conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such a problem
+    needs Dirichlet or Robin conditions that hold it. Periodicity holds rotations, so there a vector may have a mean.
 
     Examples
     --------
@@ -176,9 +260,15 @@ class Mean:
     def __str__(self) -> str:
         return f"mean value {self.value}"
 
-    def resolved(self) -> Mean:
-        """The same with its value as UFL, a number or a parameter."""
-        return Mean(as_expression(self.value, (), "The mean value"))
+    def resolved(self, shape: tuple[int, ...]) -> Mean:
+        """The same with its value as UFL, made of numbers and parameters."""
+        return Mean(as_expression(self.value, shape, "The mean value"))
+
+
+def _check_component(condition: Condition, shape: tuple[int, ...]) -> None:
+    size = int(np.prod(shape, dtype=int))
+    if condition.component is not None and not (shape and 0 <= condition.component < size):
+        raise ConditionError(f"{condition}: the unknown has {size if shape else 'no'} components.")
 
 
 def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:

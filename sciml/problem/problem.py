@@ -15,7 +15,7 @@ from ufl.core.expr import Expr
 
 from sciml.errors import ConditionError, DeclarationError, ScimlError, unknown_name
 from sciml.problem.coefficients import Coefficient
-from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, as_expression
+from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, Periodic, as_expression
 from sciml.problem.domain import Domain, Part
 from sciml.problem.evolution import as_interval
 from sciml.problem.families import Family, checked_member
@@ -120,7 +120,7 @@ class Problem:
     ``load``                               x, p            shape of u; zero, or manufactured from ``exact``, if absent
     ``exact``                              x, p            the solution, if it is known
     ``conditions``                         x, n, u, p      list of :class:`Dirichlet`, :class:`Neumann`,
-                                                           :class:`Robin`, :class:`Mean`
+                                                           :class:`Robin`, :class:`Periodic`, :class:`Mean`
     ``quantities``                         u, x, n, p      dict of functionals (``… * dx``, ``… * ds("left")``) or
                                                            :class:`PointValue`
     ``convexity``                          (none)          bounds (λ, Λ) of the energy's second derivatives
@@ -530,7 +530,8 @@ class Problem:
         means = [c for c in declared if isinstance(c, Mean)]
         if len(means) > 1:
             raise ConditionError("Two mean values are given; one fixes the solution.")
-        if means and self.shape != ():
+        declared = [part for c in declared for part in (c.pairs(self.domain) if isinstance(c, Periodic) else [c])]
+        if means and self.shape != () and not any(isinstance(c, Periodic) for c in declared):
             raise ConditionError(
                 f"Mean fixes the constant of a scalar unknown; {self.field_name!r} has {self.n_components} components: "
                 f"add Dirichlet or Robin conditions that hold it."
@@ -542,7 +543,8 @@ class Problem:
         )
         for c in resolved:
             self.domain.elements(c.on)
-        return resolved, means[0].resolved() if means else None
+        settled = tuple(c.between(self.domain) if isinstance(c, Periodic) else c for c in resolved)
+        return settled, means[0].resolved(self.shape) if means else None
 
     def _quantities(self, available: Mapping[str, Any]) -> dict[str, Quantity]:
         declared = self._call("quantities", self.quantities, available) or {}
@@ -578,6 +580,11 @@ class Problem:
     def dirichlet(self) -> tuple[Dirichlet, ...]:
         """The Dirichlet conditions."""
         return tuple(c for c in self.declaration.conditions if isinstance(c, Dirichlet))
+
+    @property
+    def periodic(self) -> tuple[Periodic, ...]:
+        """The periodic conditions, each with its translation."""
+        return tuple(c for c in self.declaration.conditions if isinstance(c, Periodic))
 
 
 def _class_members[M](cls: type, kind: type[M]) -> dict[str, M]:
