@@ -138,7 +138,7 @@ def _in_words(analysis: dict[str, Any]) -> str:
     words.append("energy declared" if analysis["has_energy"] else "no energy declared")
     words.append("exact solution known" if analysis["has_exact"] else "no exact solution")
     if analysis["pure_neumann"]:
-        words.append("pure Neumann")
+        words.append("free up to constants")
     return ", ".join(words)
 
 

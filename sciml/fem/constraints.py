@@ -123,6 +123,13 @@ class Independent:
         if self.prolongation is not None:
             self.prolongation.multTranspose(full, out)
 
+    def size(self, residual: PETSc.Vec) -> float:
+        """Size of the terms of the residual assembled last.
+
+        What was identified is counted before it is added up: the fluxes through opposite sides may cancel altogether.
+        """
+        return float((residual if self.prolongation is None else self._full).norm())
+
     # -- matrices ------------------------------------------------------------------------------------------------
 
     def matrix(self, form: fem.Form) -> Reduced:
@@ -256,7 +263,8 @@ def _pairs(disc: Discretisation, condition: Periodic, component: int) -> np.ndar
     distance, nearest = cKDTree(moved).query(plus.points)
     lonely = distance > MATCH * _spacing(disc, plus.points)
     if lonely.any() or len(minus.numbers) != len(plus.numbers):
-        where = f", the first at {plus.points[int(np.argmax(lonely))].tolist()}" if lonely.any() else ""
+        first = ", ".join(f"{x:.6g}" for x in plus.points[int(np.argmax(lonely))])
+        where = f", the first at ({first})" if lonely.any() else ""
         raise ConditionError(
             f"{condition}: {len(minus.numbers)} degrees of freedom on {', '.join(condition.minus)} and "
             f"{len(plus.numbers)} on {', '.join(condition.plus)} do not match{where}; mesh both parts alike."

@@ -192,7 +192,7 @@ class _System:
     def magnitude(self) -> float:
         """Size of the terms of F at the present state, against which a residual counts as zero."""
         self.residual(self.vector)
-        return float((self.tangent() * self.state()).norm() + self.vector.norm())
+        return float((self.tangent() * self.state()).norm() + self.independent.size(self.vector))
 
     def destroy(self) -> None:
         """Free PETSc's memory."""

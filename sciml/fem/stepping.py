@@ -217,7 +217,9 @@ class System:
         """
         mass = self.lumped(self.mass)
         comm = self.disc.comm
-        if comm.allreduce(mass.min(), op=MPI.MIN) <= 1e-10 * comm.allreduce(mass.max(), op=MPI.MAX):
+        # A process may own no independent degree of freedom of a coarse mesh.
+        smallest, largest = mass.min(initial=np.inf), mass.max(initial=0.0)
+        if comm.allreduce(smallest, op=MPI.MIN) <= 1e-10 * comm.allreduce(largest, op=MPI.MAX):
             raise OptionError("scheme=explicit needs a lumped mass matrix that is positive: take degree=1.")
         return mass
 
