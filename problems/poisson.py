@@ -2,9 +2,9 @@
 
 from math import pi
 
-from ufl import as_vector, atan2, dot, exp, grad, inner, sin
+from ufl import as_vector, atan2, cos, dot, exp, grad, inner, sin
 
-from sciml import Box, Dirichlet, Mean, MeshFile, Neumann, Problem, Robin, ds, dx, parameter
+from sciml import Box, Dirichlet, Mean, MeshFile, Neumann, Periodic, Problem, Robin, ds, dx, parameter
 
 
 def _gaussian(x, centre, sharpness):
@@ -310,6 +310,57 @@ class PureNeumann(Problem):
 
     def flux(self, u):
         return grad(u)
+
+    def quantities(self, u):
+        return {"energy": _energy(u), "integral": u * dx}
+
+
+class Torus(Problem):
+    """Poisson's equation on a torus.
+
+    ::
+
+        −Δu = f in (0, 1)^dim,   u and ∂u/∂n periodic,   mean of u = 0
+        u* = sin(2π waves Σ_i x_i + 1) + ½ Π_i cos(2π x_i)
+
+    Opposite sides are one, so there is no boundary at all: the load has the mean zero, and the mean of u is given.
+    The plane wave runs along the diagonal and nothing vanishes on a side, so a method that only prescribes values
+    there cannot find it. For two waves and more the energy ½ ∫|∇u|² is dim π² (waves² + 2^(−dim − 1)).
+
+    Parameters
+    ----------
+    dim : 1, 2 or 3
+        Number of space dimensions.
+    waves : integer from 1 to 8
+        Periods of the plane wave along each axis.
+
+    Notes
+    -----
+    Good values: one wave for a check of orders; four and more for a hard test of learned solvers.
+
+    When it breaks: In 3-D more than two waves need finer meshes than the default limit on unknowns allows.
+
+    Classical baseline: The fast Fourier transform, exact here.
+
+    Source: Manufactured here.
+    """
+
+    dim = parameter(2, choices=(1, 2, 3), doc="number of space dimensions")
+    waves = parameter(1, integer=True, at_least=1, draw=(1, 8), doc="periods along each axis")
+    conditions = (Periodic("boundary"), Mean(0.0))
+
+    def domain(self):
+        return Box((0.0,) * self.dim, (1.0,) * self.dim)
+
+    def flux(self, u):
+        return grad(u)
+
+    def exact(self, x):
+        plane = sin(2 * pi * self.waves * sum(x[axis] for axis in range(self.dim)) + 1)
+        product = 0.5
+        for axis in range(self.dim):
+            product *= cos(2 * pi * x[axis])
+        return plane + product
 
     def quantities(self, u):
         return {"energy": _energy(u), "integral": u * dx}

@@ -74,7 +74,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
         "parameters": parameters,
         "family": {name: str(law) for name, law in problem.family.laws.items()},
         "conditions": [str(c) for c in problem.declaration.conditions]
-        + ([str(problem.declaration.mean)] if problem.declaration.mean else []),
+        + [str(mean) for mean in problem.declaration.means],
         "quantities": sorted(problem.declaration.quantities),
         "analysis": analyse(problem).as_dict(),
         "convexity": _finite(convexity_bounds(problem)),
@@ -138,7 +138,7 @@ def _in_words(analysis: dict[str, Any]) -> str:
     words.append("energy declared" if analysis["has_energy"] else "no energy declared")
     words.append("exact solution known" if analysis["has_exact"] else "no exact solution")
     if analysis["pure_neumann"]:
-        words.append("pure Neumann")
+        words.append("free up to constants")
     return ", ".join(words)
 
 

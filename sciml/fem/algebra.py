@@ -198,8 +198,13 @@ def in_words(reasons: type, number: int) -> str:
     return f"reason {names[0] if names else number}"
 
 
-def rigid_body_modes(space: fem.FunctionSpace, mesh: FEMesh) -> PETSc.NullSpace:
-    """Translations and rotations of a displacement space, orthonormal: GAMG's near null space."""
+def rigid_body_modes(space: fem.FunctionSpace, mesh: FEMesh, independent: Any = None) -> PETSc.NullSpace:
+    """Translations and rotations of a displacement space, orthonormal: GAMG's near null space.
+
+    Of a periodic problem they are taken on its independent degrees of freedom (see
+    :class:`~sciml.fem.constraints.Independent`). Rotations then jump at the seam only: multigrid's smoother deals with
+    that, and away from it coarse spaces need them.
+    """
     dim = mesh.data.dim
     points = space.tabulate_dof_coordinates()[:, :dim]
     # The same on all processes: a rotation round several centres is no rigid motion.
@@ -211,8 +216,9 @@ def rigid_body_modes(space: fem.FunctionSpace, mesh: FEMesh) -> PETSc.NullSpace:
         modes.append((points - centre) @ spin.T)
     vectors = []
     for mode in modes:
-        vector = fem.petsc.create_vector(space)
-        vector.array[:] = mode.ravel()[: vector.getLocalSize()]
+        vector = fem.petsc.create_vector(space) if independent is None else independent.vector()
+        entries = mode.ravel() if independent is None else independent.values(mode.ravel())
+        vector.array[:] = entries[: vector.getLocalSize()]
         for other in vectors:
             vector.axpy(-vector.dot(other), other)
         vector.normalize()

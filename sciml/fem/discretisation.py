@@ -165,13 +165,6 @@ class Discretisation:
         index_map = self.space.dofmap.index_map
         return int((index_map.size_local + index_map.num_ghosts) * self.space.dofmap.index_map_bs)
 
-    def held_unknown(self, component: int) -> np.ndarray:
-        """One local degree of freedom of a component on the first process that has any; none on all others."""
-        own = np.flatnonzero(self.unknowns.component == component)
-        own = own[own < self.space.dofmap.index_map.size_local * self.space.dofmap.index_map_bs]
-        first = self.comm.allreduce(self.comm.rank if len(own) else self.comm.size, op=MPI.MIN)
-        return own[: int(first == self.comm.rank)].astype(np.int32)
-
     @property
     def n_dofs(self) -> int:
         """Number of unknowns, constrained ones included."""

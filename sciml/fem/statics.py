@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,11 @@ from petsc4py import PETSc
 from sciml.errors import DivergenceError
 from sciml.fem.algebra import LinearChoice, LinearSolver, choose_linear_solver, in_words, rigid_body_modes
 from sciml.fem.compiling import compile_form
+from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.forms import Analysis, number
 
-__all__ = ["StaticReport", "shift_mean", "solve_static"]
+__all__ = ["StaticReport", "shift_means", "solve_static"]
 
 Report = Callable[[str], None]
 
@@ -94,21 +95,20 @@ def solve_static(
     system = _System(
         discretisation,
         choice,
-        free_constant=analysis.free_constant,
+        free_constants=analysis.free_constants,
         conserves=analysis.pure_neumann and (several or analysis.conserves),
         petsc_options=petsc_options or {},
     )
     try:
         if analysis.linear:
             discretisation.u.x.array[:] = 0.0
-            discretisation.impose()
+            system.impose()
             outcome = _linear(system, report)
         else:
             outcome = _nonlinear(system, tolerance, max_iterations, load_steps, report)
     finally:
         system.destroy()
-    if analysis.free_constant is not None:
-        shift_mean(discretisation, analysis.free_constant)
+    shift_means(discretisation, analysis.free_constants)
     return outcome
 
 
@@ -120,83 +120,90 @@ class _System:
         disc: Discretisation,
         choice: LinearChoice,
         *,
-        free_constant: int | None,
+        free_constants: Sequence[int],
         conserves: bool,
         petsc_options: Mapping[str, Any],
     ) -> None:
         self.disc, self.choice, self.petsc_options = disc, choice, petsc_options
         self._conserves = conserves
-        space = disc.space
-        self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
-        constrained = disc.dirichlet[0]
-        if free_constant is not None and choice.name == "direct":
-            # The constant is free: hold one degree of freedom, and shift the mean afterwards.
-            constrained = np.append(constrained, disc.held_unknown(free_constant)).astype(np.int32)
-        self.constrained = constrained[constrained < self._n_owned]
-        self.matrix = fem.petsc.create_matrix(disc.jacobian)
-        self.vector = fem.petsc.create_vector(space)
-        self.null_space = None
-        if free_constant is not None:
-            self.null_space = constants_of(disc, free_constant)
+        self.independent = Independent(disc)
+        self.dirichlet = constrained, _ = self.independent.prescribed(disc.dirichlet)
+        self.component = self.independent.values(disc.unknowns.component)
+        if choice.name == "direct":
+            # Where constants are free: hold one degree of freedom of each, and shift the means afterwards.
+            constrained = np.append(constrained, self.independent.one_of_each(free_constants)).astype(np.int32)
+        self.constrained = constrained
+        self._reduced = self.independent.matrix(disc.jacobian)
+        self.matrix = self._reduced.matrix
+        self.vector = self.independent.vector()
+        self.null_space = self._constants(free_constants) if free_constants else None
         if choice.name == "gamg":
             self._prepare_multigrid()
+
+    def _constants(self, components: Sequence[int]) -> PETSc.NullSpace:
+        """What conditions on fluxes alone leave free."""
+        if self.disc.problem.n_components == 1:
+            return PETSc.NullSpace().create(constant=True, comm=self.disc.comm)
+        vectors = [self.independent.vector() for _ in components]
+        for component, vector in zip(components, vectors, strict=True):
+            vector.array[:] = self.component == component
+            vector.normalize()
+        return PETSc.NullSpace().create(vectors=vectors, comm=self.disc.comm)
 
     def _prepare_multigrid(self) -> None:
         disc = self.disc
         if len(disc.problem.layout) == 1 and disc.problem.shape == (disc.problem.dim,):
-            self.matrix.setNearNullSpace(rigid_body_modes(disc.space, disc.mesh))
+            self.matrix.setNearNullSpace(rigid_body_modes(disc.space, disc.mesh, self.independent))
         if self.null_space is not None:
             self.matrix.setNullSpace(self.null_space)
 
+    def impose(self, factor: float = 1.0) -> None:
+        """Write (scaled) Dirichlet values into the state."""
+        dofs, values = self.dirichlet
+        state = self.state()
+        state.array[dofs] = factor * values
+        self.load(state)
+
     def load(self, x: PETSc.Vec) -> None:
         """Take the state from a vector."""
-        u = self.disc.u.x
-        u.array[: self._n_owned] = x.array_r[: self._n_owned]
-        u.scatter_forward()
+        self.independent.load(x)
 
     def state(self) -> PETSc.Vec:
         """The state as a new vector."""
-        x = self.vector.duplicate()
-        x.array[:] = self.disc.u.x.array[: self._n_owned]
-        return x
+        return self.independent.state()
 
     def residual(self, out: PETSc.Vec) -> None:
         """F(u) into `out`, zero on constrained degrees of freedom."""
-        with out.localForm() as local:
-            local.set(0.0)
-        fem.petsc.assemble_vector(out, self.disc.residual)
-        out.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
+        self.independent.residual(out)
         if self.null_space is not None and self._conserves:
             # What quadrature leaves of an imbalance would otherwise act as a point source.
             self.null_space.remove(out)
         out.array[self.constrained] = 0.0
 
-    def jacobian(self, out: PETSc.Mat) -> None:
-        """F′(u) into `out`, identity on constrained degrees of freedom."""
-        out.zeroEntries()
-        fem.petsc.assemble_matrix(out, self.disc.jacobian)
-        out.assemble()
-        out.zeroRowsColumnsLocal(self.constrained, 1.0)
+    def tangent(self) -> PETSc.Mat:
+        """F′(u) of all degrees of freedom."""
+        return self._reduced.assemble()
+
+    def jacobian(self) -> None:
+        """F′(u) into the matrix, identity on constrained degrees of freedom."""
+        self.independent.hold(self.tangent(), self.constrained)
 
     def magnitude(self) -> float:
         """Size of the terms of F at the present state, against which a residual counts as zero."""
         self.residual(self.vector)
-        self.matrix.zeroEntries()
-        fem.petsc.assemble_matrix(self.matrix, self.disc.jacobian)
-        self.matrix.assemble()
-        state = self.state()
-        return float((self.matrix * state).norm() + self.vector.norm())
+        return float((self.tangent() * self.state()).norm() + self.independent.size(self.vector))
 
     def destroy(self) -> None:
         """Free PETSc's memory."""
-        self.matrix.destroy()
+        self._reduced.destroy()
         self.vector.destroy()
+        self.independent.destroy()
 
 
 def _linear(system: _System, report: Report) -> StaticReport:
     scale = system.magnitude()
     system.residual(system.vector)
-    system.jacobian(system.matrix)
+    system.jacobian()
     step = system.vector.duplicate()
     system.vector.scale(-1.0)
     solver = LinearSolver(system.choice, system.disc.comm, petsc_options=system.petsc_options)
@@ -224,7 +231,7 @@ def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_step
         if load_steps > 1:
             linear += _predict(system, step / load_steps)
         else:
-            disc.impose()
+            system.impose()
         iterations, inner, residual = _newton(system, tolerance, max_iterations, report, step, load_steps)
         newton, linear = newton + iterations, linear + inner
     start = "harmonic lift of the Dirichlet data" if load_steps == 1 else f"zero, {load_steps} load steps"
@@ -234,26 +241,22 @@ def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_step
 def _predict(system: _System, factor: float) -> int:
     """Move to the next load level along the tangent, so that the interior follows the boundary."""
     disc = system.disc
-    dofs, values = disc.dirichlet
-    increment = system.vector.duplicate()
-    increment.set(0.0)
-    owned = dofs < system._n_owned
-    increment.array[dofs[owned]] = factor * values[owned] - disc.u.x.array[dofs[owned]]
-    system.matrix.zeroEntries()
-    fem.petsc.assemble_matrix(system.matrix, disc.jacobian)
-    system.matrix.assemble()
+    dofs, values = system.dirichlet
+    state, increment = system.state(), system.independent.vector()
+    increment.array[dofs] = factor * values - state.array_r[dofs]
+    system.tangent()
     right = system.matrix * increment
     system.residual(system.vector)
     right.axpy(1.0, system.vector)
     right.scale(-1.0)
     right.array[system.constrained] = 0.0
-    system.matrix.zeroRowsColumnsLocal(system.constrained, 1.0)
+    system.independent.hold(system.matrix, system.constrained)
     solver = LinearSolver(system.choice, disc.comm, petsc_options=system.petsc_options)
     step = right.duplicate()
     iterations = solver.solve(system.matrix, right, step)
     solver.destroy()
     step.axpy(1.0, increment)
-    step.axpy(1.0, system.state())
+    step.axpy(1.0, state)
     system.load(step)
     return iterations
 
@@ -272,7 +275,7 @@ def _newton(
         )
     snes = PETSc.SNES().create(system.disc.comm)
     snes.setFunction(lambda _, x, f: (system.load(x), system.residual(f)), system.vector)
-    snes.setJacobian(lambda _, x, j, p: (system.load(x), system.jacobian(j)), system.matrix)
+    snes.setJacobian(lambda _, x, j, p: (system.load(x), system.jacobian()), system.matrix)
     snes.setType("newtonls")
     snes.getLineSearch().setType("bt")
     snes.setTolerances(rtol=tolerance, atol=1e-13 * scale, stol=1e-13, max_it=max_iterations)
@@ -306,20 +309,19 @@ def _harmonic_lift(system: _System) -> None:
     disc = system.disc
     if not len(disc.dirichlet[0]):
         return
-    disc.impose()
+    system.impose()
     space = disc._symbols.unknown.ufl_function_space()
     form = ufl.inner(ufl.grad(ufl.TrialFunction(space)), ufl.grad(ufl.TestFunction(space))) * ufl.dx
     bound = fem.forms.create_form(compile_form(form, disc.comm), [disc.space] * 2, disc.mesh.mesh, {}, {}, {})
-    matrix = fem.petsc.assemble_matrix(bound)
-    matrix.assemble()
+    laplacian = system.independent.matrix(bound)
+    matrix = laplacian.assemble()
     right = matrix * system.state()
     right.scale(-1.0)
     # Components without any Dirichlet value stay zero.
-    free = disc.unknowns.component[: system._n_owned]
-    held = np.unique(disc.unknowns.component[disc.dirichlet[0]])
-    fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(free, held))).astype(np.int32)
+    held = np.unique(system.component[system.constrained])
+    fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(system.component, held))).astype(np.int32)
     right.array[fixed] = 0.0
-    matrix.zeroRowsColumnsLocal(fixed, 1.0)
+    system.independent.hold(matrix, fixed)
     choice = choose_linear_solver("auto", symmetric=True, definite=True, dim=disc.problem.dim, n_dofs=disc.n_dofs)
     solver = LinearSolver(choice, disc.comm, tolerance=1e-6)
     step = right.duplicate()
@@ -327,25 +329,16 @@ def _harmonic_lift(system: _System) -> None:
     solver.destroy()
     step.axpy(1.0, system.state())
     system.load(step)
-    matrix.destroy()
+    laplacian.destroy()
 
 
-def constants_of(disc: Discretisation, component: int) -> PETSc.NullSpace:
-    """The constant functions of one component."""
-    if disc.problem.n_components == 1:
-        return PETSc.NullSpace().create(constant=True, comm=disc.comm)
-    vector = fem.petsc.create_vector(disc.space)
-    vector.set(0.0)
-    vector.array[:] = disc.unknowns.component[: vector.getLocalSize()] == component
-    vector.normalize()
-    return PETSc.NullSpace().create(vectors=[vector], comm=disc.comm)
-
-
-def shift_mean(disc: Discretisation, component: int) -> None:
-    """Add the constant that gives the mean value asked for to one component of the state."""
+def shift_means(disc: Discretisation, components: Sequence[int]) -> None:
+    """Add the constants that give the mean values asked for to components of the state."""
     problem = disc.problem
-    mean, u = problem.declaration.mean, problem.declaration.u
-    volume = disc.functional(1 * problem.dx)
-    present = disc.functional((u if u.ufl_shape == () else u[component]) * problem.dx) / volume
-    wanted = 0.0 if mean is None else float(number(problem, mean.value))
-    disc.u.x.array[disc.unknowns.component == component] += wanted - present
+    u = problem.declaration.u
+    wanted = {c: m.entry(c) for m in problem.declaration.means for c in m.components(problem.n_components)}
+    for component in components:
+        value = float(number(problem, wanted[component])) if component in wanted else 0.0
+        present = disc.functional((u if problem.shape == () else u[component]) * problem.dx)
+        present /= disc.functional(1 * problem.dx)
+        disc.u.x.array[disc.unknowns.component == component] += value - present

@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from dolfinx import fem
 from mpi4py import MPI
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
 from sciml.fem.algebra import LinearChoice, LinearSolver
+from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions
-from sciml.fem.statics import shift_mean
+from sciml.fem.statics import shift_means
 from sciml.forms import analyse, depends_on_time, initial_value
 from sciml.forms.schemes import Scheme
 from sciml.forms.weak import damping_form, mass_form, weak_form
@@ -76,10 +76,9 @@ class System:
         self, discretisation: Discretisation, choice: LinearChoice, *, linear: bool, tolerance: float = 1e-10
     ) -> None:
         self.disc, self.choice, self.linear, self.tolerance = discretisation, choice, linear, tolerance
-        problem, space = discretisation.problem, discretisation.space
-        self.problem = problem
+        self.problem = problem = discretisation.problem
         self.counts = Counts()
-        self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
+        self.independent = Independent(discretisation)
         self.mass = self._matrix(mass_form(problem))
         self.damping = self._matrix(damping_form(problem))
         form = weak_form(problem)
@@ -87,14 +86,13 @@ class System:
         self._fixed_load = self._fixed_stiffness and not depends_on_time(form.residual, problem.t)
         self._moving_data = any(depends_on_time(c.value, problem.t) for c in problem.dirichlet if c.value is not None)
         self._moving_data |= any(c.value is None for c in problem.dirichlet)
-        self.constrained = self._owned(discretisation.dirichlet)[0]
-        self.free_constant = analyse(problem).free_constant
-        if self.free_constant is not None:
-            # Only its slope counts: hold one degree of freedom, and shift the mean of what is kept.
-            held = discretisation.held_unknown(self.free_constant)
-            self.constrained = np.append(self.constrained, held).astype(np.int32)
-        self._ghosted = fem.petsc.create_vector(space)
-        self._stiffness = fem.petsc.create_matrix(discretisation.jacobian)
+        self._prescribed = self.independent.prescribed(discretisation.dirichlet)
+        # Of a field without a time derivative a constant may be free: hold one degree of freedom, and shift the mean of
+        # what is kept.
+        self._free_constants = analyse(problem).free_constants
+        held = self.independent.one_of_each(self._free_constants)
+        self.constrained = np.append(self._prescribed[0], held).astype(np.int32)
+        self._stiffness = self.independent.matrix(discretisation.jacobian)
         self._stiffness_known = False
         self._constant_load: Any = None
         self._step_matrix: Any = None
@@ -105,9 +103,7 @@ class System:
 
     def vector(self) -> Any:
         """A new vector of zeros."""
-        out = self._ghosted.duplicate()
-        out.set(0.0)
-        return out
+        return self.independent.vector()
 
     def interpolate(self, component_values: Callable[[int], Any]) -> Any:
         """A vector of nodal values; `component_values(c)` is a pointwise operator."""
@@ -117,32 +113,22 @@ class System:
             there = unknowns.component == c
             values[there] = component_values(c).at(unknowns.points[there])
         out = self.vector()
-        out.array[:] = values[: self._n_owned]
+        out.array[:] = self.independent.values(values)
         return out
 
     def snapshot(self, vector: Any) -> FEFunction | FEFunctions:
         """A vector as a function, whole on every process."""
-        self._load(vector)
-        if self.free_constant is not None:
-            shift_mean(self.disc, self.free_constant)
+        self.independent.load(vector)
+        shift_means(self.disc, self._free_constants)
         return self.disc.snapshot()
-
-    def _load(self, vector: Any) -> None:
-        u = self.disc.u.x
-        u.array[: self._n_owned] = vector.array_r[: self._n_owned]
-        u.scatter_forward()
-
-    def _owned(self, data: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        dofs, values = data
-        mine = dofs < self._n_owned
-        return dofs[mine], values[mine]
 
     def impose(self, vector: Any, t: float) -> None:
         """Write the Dirichlet values of an instant into a vector."""
         # Finding the nodes of a part is collective: processes without any take part.
         if self.problem.dirichlet:
-            data = self.disc.dirichlet_of(self.problem.at_time(t)) if self._moving_data else self.disc.dirichlet
-            dofs, values = self._owned(data)
+            dofs, values = self._prescribed
+            if self._moving_data:
+                dofs, values = self.independent.prescribed(self.disc.dirichlet_of(self.problem.at_time(t)))
             vector.array[dofs] = values
 
     # -- operators -----------------------------------------------------------------------------------------------
@@ -150,14 +136,12 @@ class System:
     def _matrix(self, form: Any) -> Any:
         if form is None:
             return None
-        matrix = fem.petsc.assemble_matrix(self.disc.bilinear(form))
-        matrix.assemble()
-        return matrix
+        return self.independent.matrix(self.disc.bilinear(form)).assemble()
 
     def force(self, u: Any, t: float, out: Any) -> None:
         """F(u, t) into `out`."""
         if not self._fixed_stiffness:
-            self._load(u)
+            self.independent.load(u)
             self._assemble(t, out)
             return
         self.stiffness(u, t).mult(u, out)
@@ -173,22 +157,16 @@ class System:
 
     def _assemble(self, t: float, out: Any) -> None:
         self.disc.set_time(t)
-        with self._ghosted.localForm() as local:
-            local.set(0.0)
-        fem.petsc.assemble_vector(self._ghosted, self.disc.residual)
-        self._ghosted.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
-        out.array[:] = self._ghosted.array_r[: self._n_owned]
+        self.independent.residual(out)
 
     def stiffness(self, u: Any, t: float) -> Any:
         """∂F/∂u."""
         if not (self._fixed_stiffness and self._stiffness_known):
-            self._load(u)
+            self.independent.load(u)
             self.disc.set_time(t)
-            self._stiffness.zeroEntries()
-            fem.petsc.assemble_matrix(self._stiffness, self.disc.jacobian)
             self._stiffness.assemble()
             self._stiffness_known = True
-        return self._stiffness
+        return self._stiffness.matrix
 
     def solve(
         self, residual: Callable[[Any, Any], None], u: Any, t: float, weights: tuple[float, float, float]
@@ -233,7 +211,7 @@ class System:
         for weight, matrix in zip(weights, (self.mass, self.damping), strict=False):
             if matrix is not None and weight:
                 self._step_matrix.axpy(weight, matrix, PETSc.Mat.Structure.SUBSET_NONZERO_PATTERN)
-        self._step_matrix.zeroRowsColumnsLocal(self.constrained, 1.0)
+        self.independent.hold(self._step_matrix, self.constrained)
         self._step_key = weights
         if self._solver is None:
             self._solver = LinearSolver(self.choice, self.disc.comm)
@@ -248,18 +226,20 @@ class System:
         """
         mass = self.lumped(self.mass)
         comm = self.disc.comm
-        if comm.allreduce(mass.min(), op=MPI.MIN) <= 1e-10 * comm.allreduce(mass.max(), op=MPI.MAX):
+        # A process may own no independent degree of freedom of a coarse mesh.
+        smallest, largest = mass.min(initial=np.inf), mass.max(initial=0.0)
+        if comm.allreduce(smallest, op=MPI.MIN) <= 1e-10 * comm.allreduce(largest, op=MPI.MAX):
             raise OptionError("scheme=explicit needs a lumped mass matrix that is positive: take degree=1.")
         return mass
 
     def lumped(self, matrix: Any) -> np.ndarray:
         """Row sums of a matrix (zeros for None)."""
         if matrix is None:
-            return np.zeros(self._n_owned)
+            return np.zeros(self.independent.n_owned)
         ones, out = self.vector(), self.vector()
         ones.set(1.0)
         matrix.mult(ones, out)
-        return out.array_r[: self._n_owned].copy()
+        return out.array_r.copy()
 
 
 def initial_state(system: System, t: float) -> State:
@@ -431,7 +411,7 @@ def _acceleration(system: System, state: State) -> Any:
     right.scale(-1.0)
     right.array[system.constrained] = 0.0
     matrix = system.mass.copy()
-    matrix.zeroRowsColumnsLocal(system.constrained, 1.0)
+    system.independent.hold(matrix, system.constrained)
     out = system.vector()
     solver = LinearSolver(system.choice, system.disc.comm)
     solver.solve(matrix, right, out)

@@ -21,7 +21,7 @@ from ufl import classes
 
 from sciml.forms.balance import balance, constrained_fields, discontinuous_coefficients
 from sciml.forms.discontinuities import jumps
-from sciml.forms.free_modes import free_modes
+from sciml.forms.free_modes import constant_modes, free_modes
 from sciml.forms.linearised import (
     boundary_blocks,
     is_symmetric,
@@ -30,7 +30,7 @@ from sciml.forms.linearised import (
     smallest_eigenvalue,
 )
 from sciml.forms.lowering import lower, nodes, scalar_components
-from sciml.problem import Box, Problem, Slot
+from sciml.problem import Box, Problem
 
 __all__ = ["Analysis", "analyse"]
 
@@ -214,15 +214,16 @@ class Analysis:
         return not self.blocks[:, -k:].any()
 
     @cached_property
-    def free_constant(self) -> int | None:
-        """The component of the unknown that is determined up to a constant only (of a scalar field)."""
-        constants = {_constant_of(slot, self.problem): slot.offset for slot in self.problem.layout if slot.shape == ()}
-        return constants.get(self.free_modes[0]) if len(self.free_modes) == 1 else None
+    def free_constants(self) -> tuple[int, ...]:
+        """The components that are determined up to a constant only; none where other modes are free too."""
+        constants = constant_modes(self.problem)
+        found = [constants[name] for name in self.free_modes if name in constants]
+        return tuple(sorted(found)) if len(found) == len(self.free_modes) else ()
 
     @property
     def pure_neumann(self) -> bool:
-        """Whether the solution is determined up to a constant only."""
-        return self.free_constant is not None
+        """Whether the solution is determined up to constants only."""
+        return bool(self.free_constants)
 
     def facts(self) -> Facts:
         """All findings as plain values."""
@@ -246,10 +247,6 @@ class Analysis:
     def as_dict(self) -> dict[str, Any]:
         """All findings as a dictionary."""
         return asdict(self.facts())
-
-
-def _constant_of(slot: Slot, problem: Problem) -> str:
-    return "the constant" if len(problem.layout) == 1 else f"the constant of {slot.name!r}"
 
 
 def analyse(problem: Problem) -> Analysis:

@@ -16,7 +16,7 @@ from sciml.forms.discontinuities import broken_flux
 from sciml.forms.linearised import random_states
 from sciml.forms.lowering import depends_on, lower, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
-from sciml.problem import Condition, Dirichlet, Neumann, PointValue, Problem, Robin
+from sciml.problem import Condition, Dirichlet, Neumann, Periodic, PointValue, Problem, Robin
 
 __all__ = ["ContradictionWarning", "check_degree", "check_problem"]
 
@@ -85,7 +85,11 @@ def _check_data(problem: Problem) -> None:
     for piece in problem.boundary_pieces:
         points, normals = piece.part.sample(32, generator)
         for component, condition in enumerate(piece.conditions):
-            if condition is None or (problem.declaration.weak is not None and condition.value is None):
+            if (
+                condition is None
+                or isinstance(condition, Periodic)
+                or (problem.declaration.weak is not None and condition.value is None)
+            ):
                 continue
             if isinstance(condition, Robin) and not _depends_on_u(problem, condition.alpha):
                 _finite(condition, "coefficient", pointwise(problem, condition.alpha).at(points, normals), points)
@@ -156,41 +160,48 @@ def _check_manufactured_load(problem: Problem, analysis: Analysis) -> None:
 def _check_determined(problem: Problem, analysis: Analysis) -> None:
     if analysis.weak_only:
         return
-    mean, free = problem.declaration.mean, analysis.free_modes
-    if free and analysis.free_constant is None:
+    means, free, constants = problem.declaration.means, analysis.free_modes, analysis.free_constants
+    fixed = {c for mean in means for c in mean.components(problem.n_components)}
+    if (free and not constants) or (set(constants) - fixed and problem.shape != ()):
+        could = "a mean value of that field (Mean(0.0, field=…)) or " if constants and len(problem.layout) > 1 else ""
+        if constants and problem.periodic and not could:
+            could = "Mean(0.0) or "
         raise ConditionError(
-            f"The conditions leave {', '.join(free)} undetermined; add Dirichlet or Robin conditions that hold it."
+            f"The conditions leave {', '.join(free)} undetermined; add {could}Dirichlet or Robin conditions that hold "
+            f"it."
         )
-    if free and (mean is None or mean.component != analysis.free_constant):
-        if len(problem.layout) > 1:
-            raise ConditionError(f"The conditions leave {free[0]} undetermined; add Mean(0.0, field=…) of that field.")
+    if set(constants) - fixed:
+        prescribed = "fluxes and periodicity are" if problem.periodic else "fluxes are"
         raise ConditionError(
-            "Only fluxes are prescribed, so the solution is determined up to a constant; add Mean(0.0) or a Dirichlet "
-            "or Robin condition."
+            f"Only {prescribed} prescribed, so the solution is determined up to a constant; add Mean(0.0) or a "
+            f"Dirichlet or Robin condition."
         )
-    if not free and mean is not None:
+    if fixed - set(constants):
         raise ConditionError("A mean value is given for a problem that is determined without it; remove Mean.")
-    if mean is not None and depends_on_place(mean.value):
+    if any(depends_on_place(mean.value) for mean in means):
         raise ConditionError("The mean value depends on the place; it takes a number or a parameter.")
-    if free and analysis.conserves and len(problem.layout) == 1:
+    if constants and analysis.conserves and len(problem.layout) == 1:
         _check_balance(problem)
 
 
 def _check_balance(problem: Problem) -> None:
     """∫ load dx + ∫ flux·n ds must vanish."""
     points, weights = problem.domain.quadrature(65_536)
-    load = weights * pointwise(problem, balance(problem).load).at(points)
-    total, size = float(load.sum()), float(np.abs(load).sum())
+    load = weights[:, None] * pointwise(problem, balance(problem).load).at(points).reshape(len(points), -1)
+    totals, sizes = load.sum(axis=0), np.abs(load).sum(axis=0)
     for piece in problem.boundary_pieces:
         points, normals, weights = piece.part.quadrature(8192)
         for component, condition in enumerate(piece.conditions):
             if isinstance(condition, Neumann):
                 inflow = weights * condition_value(problem, condition, component).at(points, normals)
-                total, size = total + float(inflow.sum()), size + float(np.abs(inflow).sum())
-    if abs(total) > _IMBALANCE * size:
+                totals[component] += inflow.sum()
+                sizes[component] += np.abs(inflow).sum()
+    worst = int(np.argmax(np.abs(totals) - _IMBALANCE * sizes))
+    total = totals[worst]
+    if abs(total) > _IMBALANCE * sizes[worst]:
         raise ConditionError(
-            f"Load and boundary fluxes of a pure Neumann problem must balance; their sum is {total:.6g}, so there is "
-            f"no stationary solution."
+            f"Load and boundary fluxes of a {'periodic' if problem.periodic else 'pure Neumann'} problem must balance; "
+            f"their sum is {total:.6g}, so there is no stationary solution."
         )
 
 
@@ -205,7 +216,7 @@ def _check_points(problem: Problem) -> None:
 
 def _warn_of_contradictions(problem: Problem) -> None:
     for contradiction in contradictions(problem):
-        warnings.warn(f"{contradiction}; the one declared last holds there.", ContradictionWarning, stacklevel=3)
+        warnings.warn(f"{contradiction}; {contradiction.holds}.", ContradictionWarning, stacklevel=3)
 
 
 def depends_on_place(value: object) -> bool:

@@ -11,14 +11,27 @@ from ufl import classes
 
 from sciml.forms.balance import constrained_fields
 from sciml.forms.lowering import nodes
-from sciml.problem import Condition, Neumann, Problem, Robin, Slot
+from sciml.problem import Condition, Neumann, Periodic, Problem, Robin, Slot
 
-__all__ = ["free_modes"]
+__all__ = ["constant_modes", "free_modes"]
+
 
 _ROUNDING = 1e-10
 
-
 Mode = tuple[str, Callable[[np.ndarray], np.ndarray], np.ndarray]
+
+
+def constant_modes(problem: Problem) -> dict[str, int]:
+    """The modes that are constant by name, one for each component of the unknown."""
+    modes = {}
+    for slot in problem.layout:
+        for i, c in enumerate(slot.components):
+            modes[(f"translation of component {i}" if slot.shape else "the constant") + _of(slot, problem)] = c
+    return modes
+
+
+def _of(slot: Slot, problem: Problem) -> str:
+    return f" of {slot.name!r}" if len(problem.layout) > 1 else ""
 
 
 def _rigid_modes(problem: Problem, slots: Sequence[Slot]) -> list[Mode]:
@@ -28,23 +41,22 @@ def _rigid_modes(problem: Problem, slots: Sequence[Slot]) -> list[Mode]:
     """
     k, d, size = problem.n_components, problem.dim, problem.domain.size
     modes: list[Mode] = []
+    names = {c: name for name, c in constant_modes(problem).items()}
     for slot in slots:
-        of = f" of {slot.name!r}" if len(problem.layout) > 1 else ""
-        for i, c in enumerate(slot.components):
-            name = f"translation of component {i}{of}" if slot.shape else f"the constant{of}"
-            modes.append((name, lambda x, c=c: np.eye(k)[c] * np.ones((len(x), 1)), np.zeros((k, d))))
+        for c in slot.components:
+            modes.append((names[c], lambda x, c=c: np.eye(k)[c] * np.ones((len(x), 1)), np.zeros((k, d))))
         if slot.shape == (d,) and d > 1:
-            modes += _rotations(problem, slot, of, size)
+            modes += _rotations(problem, slot, size)
     return modes
 
 
-def _rotations(problem: Problem, slot: Slot, of: str, size: float) -> Iterator[Mode]:
+def _rotations(problem: Problem, slot: Slot, size: float) -> Iterator[Mode]:
     k, d = problem.n_components, problem.dim
     centre = (problem.domain.lower + problem.domain.upper) / 2
     for i, j in combinations(range(d), 2):
         spin = np.zeros((k, d))
         spin[slot.offset + i, j], spin[slot.offset + j, i] = -1.0, 1.0
-        yield f"rotation{of} in the x{i}-x{j} plane", lambda x, s=spin: (x - centre) @ s.T / size, spin
+        yield f"rotation{_of(slot, problem)} in the x{i}-x{j} plane", lambda x, s=spin: (x - centre) @ s.T / size, spin
 
 
 def free_modes(problem: Problem, blocks: np.ndarray) -> list[str]:
@@ -72,6 +84,10 @@ def free_modes(problem: Problem, blocks: np.ndarray) -> list[str]:
         values = np.stack([m(samples) for m in modes], axis=2)
         held = [c for c, condition in enumerate(piece.conditions) if _holds(problem, condition)]
         rows.append(values[:, held].reshape(-1, len(modes)))
+    for condition in problem.periodic:
+        samples, _ = problem.domain.part(condition.minus).sample(16, generator)
+        jumps = np.stack([m(samples + condition.translation) - m(samples) for m in modes], axis=2)
+        rows.append(jumps[:, list(condition.components(problem.n_components))].reshape(-1, len(modes)))
     constraint = np.concatenate(rows)
     _, singular, directions = np.linalg.svd(constraint, full_matrices=True)
     rank = int((singular > 1e-9 * max(singular[0], 1e-300)).sum())
@@ -101,7 +117,12 @@ def _of_several_fields(problem: Problem, blocks: np.ndarray) -> list[str]:
         for piece in problem.boundary_pieces:
             samples, normals = piece.part.sample(16, np.random.default_rng(1))
             held = np.array([_holds(problem, condition) for condition in piece.conditions])
-            rows += [mode(samples)[:, held].ravel(), (normals @ flux.reshape(k, d).T)[:, ~held].ravel()]
+            tied = np.array([isinstance(condition, Periodic) for condition in piece.conditions])
+            rows += [mode(samples)[:, held].ravel(), (normals @ flux.reshape(k, d).T)[:, ~held & ~tied].ravel()]
+        for condition in problem.periodic:
+            samples, _ = problem.domain.part(condition.minus).sample(16, np.random.default_rng(1))
+            jumps = mode(samples + condition.translation) - mode(samples)
+            rows.append(jumps[:, list(condition.components(k))].ravel())
         columns.append(np.concatenate(rows))
         sizes.append(max(1.0, np.abs(response).max()))
     constraint = np.stack(columns, axis=1)
@@ -132,7 +153,7 @@ def _holds(problem: Problem, condition: Condition | None) -> bool:
     if isinstance(condition, Neumann):
         u = problem.declaration.u
         return condition.value is not None and any(node == u for node in nodes(ufl.as_ufl(condition.value)))
-    return condition is not None and not _zero_robin(condition)
+    return condition is not None and not isinstance(condition, Periodic) and not _zero_robin(condition)
 
 
 def _zero_robin(condition: Condition) -> bool:

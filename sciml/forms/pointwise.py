@@ -15,7 +15,7 @@ from sciml.forms.balance import balance, condition_data, initial_data, strong_fo
 from sciml.forms.jets import Jet
 from sciml.forms.lowering import Derivative, time_derivative
 from sciml.forms.program import Program
-from sciml.problem import Absorbing, Condition, Dirichlet, Problem, Robin
+from sciml.problem import Absorbing, Condition, Dirichlet, Periodic, Problem, Robin
 
 __all__ = [
     "PointwiseOperator",
@@ -202,7 +202,14 @@ def boundary_residual(problem: Problem, condition: Condition | None, component: 
         One of the problem's conditions, or None for a natural part.
     component : int
         Flat component of the unknown.
+
+    Raises
+    ------
+    UnsupportedError
+        A periodic condition, which compares two places.
     """
+    if isinstance(condition, Periodic):
+        raise UnsupportedError(f"{condition} compares two places, so it has no residual at one.")
     number = None if condition is None else problem.declaration.conditions.index(condition)
     return _cached(problem, ("condition", number, component), lambda: _residual(problem, condition, component))
 

@@ -1,7 +1,7 @@
 """What a PDE problem is: law, domain, conditions, parameters, coefficients, quantities of interest."""
 
 from sciml.problem.coefficients import Coefficient, coefficient
-from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, Neumann, Robin
+from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, Neumann, Periodic, Robin
 from sciml.problem.covariances import Matern, Spectral, SquaredExponential
 from sciml.problem.domain import Box, Domain, Part
 from sciml.problem.draws import Choice, LogUniform, TruncatedNormal, Uniform
@@ -39,6 +39,7 @@ __all__ = [
     "Neumann",
     "Parameter",
     "Part",
+    "Periodic",
     "PointValue",
     "Problem",
     "Realisation",

@@ -2,13 +2,14 @@
 
 With the balance law  −div flux(u) + reaction(u) = load  and the outward normal n:
 
-=============  ===================================
+=============  =========================================
 Dirichlet      u = value
 Neumann        flux · n = value
 Robin          flux · n = alpha (value − u)
 Absorbing      flux · n = −impedance ∂u/∂t
+Periodic       u and the flux are the same on two parts
 Mean           mean of u over the domain = value
-=============  ===================================
+=============  =========================================
 
 A part of the boundary without a condition is natural: flux · n = 0.
 """
@@ -18,16 +19,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from dataclasses import field as member
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import ufl
 from ufl.constantvalue import ScalarValue, Zero
 
-from sciml.errors import ConditionError
+from sciml.errors import ConditionError, DomainError
 from sciml.problem.symbols import Slot
 
-__all__ = ["Absorbing", "Condition", "Dirichlet", "Mean", "Neumann", "Robin"]
+if TYPE_CHECKING:
+    from sciml.problem.domain import Domain
+
+__all__ = ["Absorbing", "Condition", "Dirichlet", "Mean", "Neumann", "Periodic", "Robin"]
 
 
 def _names(on: str | Iterable[str]) -> tuple[str, ...]:
@@ -93,9 +97,7 @@ class Condition:
     def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Condition:
         """The same condition with UFL data of the right shape; `call` applies callables to x, n, u."""
         where = str(self)
-        size = int(np.prod(shape, dtype=int))
-        if self.component is not None and not (shape and 0 <= self.component < size):
-            raise ConditionError(f"{where}: the unknown has {size if shape else 'no'} components.")
+        _check_component(self, shape)
         wanted = () if self.component is not None else shape
         value = None if self.value is None else as_expression(call(self.value), wanted, where)
         return replace(self, value=value)
@@ -179,13 +181,96 @@ class Absorbing(Condition):
 
 
 @dataclass(frozen=True, eq=False)
+class Periodic(Condition):
+    """u(x + translation) = u(x) for x on `minus`, and the flux that leaves through `plus` enters through `minus`.
+
+    The two parts are translates of each other, facet by facet; the translation is found from their positions. On a box
+    they are opposite sides, and ``"boundary"`` alone pairs all of them. Finite elements identify the degrees of freedom
+    of the two parts; what is left tests with periodic functions only, so that no boundary term appears. Nothing else
+    may hold on the parts for the same component.
+
+    Where all that holds a problem is periodicity, its constants stay free: add :class:`Mean`.
+
+    Attributes
+    ----------
+    minus, plus : str or list of str
+        The parts; `plus` is `minus` moved by the translation.
+    component : int, optional
+        One component of a vector unknown; all of them by default.
+    translation : (dim,) array
+        Of a problem's own conditions; None for one that no problem has taken yet.
+
+    Raises
+    ------
+    ConditionError
+        Parts that are the same, no translates, or meshed differently; raised when the declaration is first used.
+
+    Examples
+    --------
+    >>> Periodic("left", "right")
+    >>> Periodic("boundary")  # all sides of a box
+    """
+
+    value: Any = member(default=0.0, init=False)
+    on: Any = member(default=None, init=False)
+    minus: Any
+    plus: Any = None
+    translation: Any = member(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        parts = [_names(self.minus), () if self.plus is None else _names(self.plus)]
+        if self.plus is None and parts[0] != ("boundary",):
+            raise ConditionError(
+                f"A periodic condition on {', '.join(parts[0])} needs its other side, as in "
+                f"Periodic('left', 'right'); Periodic('boundary') pairs all sides of a box."
+            )
+        for name, part in zip(("minus", "plus", "on"), (*parts, parts[0] + parts[1]), strict=True):
+            object.__setattr__(self, name, part)
+
+    def __str__(self) -> str:
+        component = "" if self.component is None else f", component {self.component}"
+        names = f"{', '.join(self.minus)} to {', '.join(self.plus)}" if self.plus else self.minus[0]
+        moved = "" if self.translation is None else f" by ({', '.join(f'{s:.6g}' for s in self.translation)})"
+        return f"Periodic from {names}{moved}{component}"
+
+    def _between(self, minus: Any, plus: Any) -> Periodic:
+        return Periodic(minus, plus, component=self.component, field=self.field, slot=self.slot)
+
+    def pairs(self, domain: Domain) -> tuple[Periodic, ...]:
+        """The condition itself, or one for each axis of a box where it stands for all sides."""
+        if self.plus:
+            return (self,)
+        if not domain.opposite_sides:
+            raise ConditionError(
+                f"Periodic('boundary') pairs the sides of a box, and the domain is {domain!r}; name two parts, as in "
+                f"Periodic('left', 'right')."
+            )
+        return tuple(self._between(minus, plus) for minus, plus in domain.opposite_sides)
+
+    def between(self, domain: Domain) -> Periodic:
+        """The same with the translation that moves `minus` onto `plus`."""
+        other = self._between(self.minus, self.plus)
+        minus, plus = (domain.elements(part) for part in (self.minus, self.plus))
+        if len(np.intersect1d(minus, plus)):
+            raise ConditionError(f"{self}: the two parts share boundary elements; give two different parts.")
+        try:
+            object.__setattr__(other, "translation", domain.translation(minus, plus))
+        except DomainError as error:
+            raise ConditionError(f"{self}: {error}") from None
+        return other
+
+    def resolved(self, shape: tuple[int, ...], call: Callable[[Any], Any]) -> Periodic:
+        _check_component(self, shape)
+        return self
+
+
+@dataclass(frozen=True, eq=False)
 class Mean:
-    """mean(u) = value over the domain; what makes a pure Neumann problem of a scalar unknown solvable.
+    """mean(u) = value over the domain; what makes a problem solvable that holds its unknown up to constants.
 
-    With several fields it fixes the one named: the pressure of a flow that no boundary lets out.
-
-    Of a vector, conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such
-    a problem needs Dirichlet or Robin conditions that hold it.
+    That is a pure Neumann problem of a scalar unknown, or one that is periodic in all directions. Of a vector,
+    conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such a problem
+    needs Dirichlet or Robin conditions that hold it. Periodicity holds rotations, so there a vector may have a mean.
 
     Examples
     --------
@@ -195,14 +280,34 @@ class Mean:
 
     value: Any = 0.0
     field: str | None = member(default=None, kw_only=True)
-    component: int = member(default=0, kw_only=True, repr=False)
+    slot: Slot | None = member(default=None, kw_only=True, repr=False)
 
     def __str__(self) -> str:
-        return f"mean value {self.value}"
+        return f"mean value {self.value}" + ("" if self.field is None else f" of {self.field!r}")
 
-    def resolved(self, component: int = 0) -> Mean:
-        """The same with its value as UFL, a number or a parameter, for a component of the unknown."""
-        return replace(self, value=as_expression(self.value, (), "The mean value"), component=component)
+    def resolved(self, shape: tuple[int, ...]) -> Mean:
+        """The same with its value as UFL, made of numbers and parameters."""
+        return replace(self, value=as_expression(self.value, shape, "The mean value"))
+
+    def entry(self, component: int) -> Any:
+        """The mean of one component of the unknown."""
+        value: Any = self.value
+        return value if value.ufl_shape == () else value[component - (0 if self.slot is None else self.slot.offset)]
+
+    @property
+    def component(self) -> int:
+        """The first component of the unknown that it fixes."""
+        return 0 if self.slot is None else self.slot.offset
+
+    def components(self, size: int) -> tuple[int, ...]:
+        """The components whose constants it fixes, of an unknown with `size` components."""
+        return tuple(range(size) if self.slot is None else self.slot.components)
+
+
+def _check_component(condition: Condition, shape: tuple[int, ...]) -> None:
+    size = int(np.prod(shape, dtype=int))
+    if condition.component is not None and not (shape and 0 <= condition.component < size):
+        raise ConditionError(f"{condition}: the unknown has {size if shape else 'no'} components.")
 
 
 def as_expression(value: Any, shape: tuple[int, ...], where: str) -> Any:

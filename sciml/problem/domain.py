@@ -123,6 +123,21 @@ class Domain(ABC):
     def shared_points(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Points that two disjoint sets of boundary elements share (corners, edges): ``(n, dim)``."""
 
+    @property
+    def opposite_sides(self) -> tuple[tuple[str, str], ...]:
+        """Names of the two sides of each axis; empty where a domain has no axes."""
+        return ()
+
+    @abstractmethod
+    def translation(self, minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
+        """What moves one set of boundary elements onto another: ``(dim,)``.
+
+        Raises
+        ------
+        DomainError
+            They are no translates of each other, or are divided differently.
+        """
+
     @abstractmethod
     def mesh(self, cells: int | Sequence[int] | None = None, cell_type: str = "simplex") -> MeshData:
         """A mesh of the domain; `cells` per axis and `cell_type` where the domain leaves the choice."""
@@ -321,6 +336,21 @@ class Box(Domain):
         for side in (a, b):
             choices[side // 2] = [(self.upper if side % 2 else self.lower)[side // 2]]
         return np.array(list(itertools.product(*choices)))
+
+    @property
+    def opposite_sides(self) -> tuple[tuple[str, str], ...]:
+        return tuple((f"x{axis}-", f"x{axis}+") for axis in range(self.dim))
+
+    def translation(self, minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
+        if len(minus) != 1 or len(plus) != 1 or minus[0] // 2 != plus[0] // 2:
+            pairs = ", ".join(f"{a} and {b}" for a, b in self.opposite_sides[:3])
+            more = " …" if self.dim > 3 else ""
+            raise DomainError(
+                f"the parts are no translates of each other; opposite sides of this box are {pairs}{more}."
+            )
+        step = np.zeros(self.dim)
+        step[minus[0] // 2] = self.extent[minus[0] // 2] * (1 if plus[0] % 2 else -1)
+        return step
 
     def mesh(self, cells: int | Sequence[int] | None = None, cell_type: str = "simplex") -> MeshData:
         if self.dim > 3:

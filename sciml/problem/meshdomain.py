@@ -13,7 +13,7 @@ import numpy as np
 
 from sciml.errors import ConditionError, DomainError, MeshError
 from sciml.problem.domain import BOUNDARY, Domain, sobol
-from sciml.problem.mesh import MeshData, check_mesh, read_mesh, write_mesh
+from sciml.problem.mesh import MeshData, check_mesh, find_translation, read_mesh, write_mesh
 
 __all__ = ["DolfinxMesh", "MeshDomain", "MeshFile"]
 
@@ -151,6 +151,9 @@ class MeshDomain(Domain):
         vertices = self.data.boundary_facets.vertices
         shared = np.intersect1d(vertices[first], vertices[second])
         return self.data.points[shared]
+
+    def translation(self, minus: np.ndarray, plus: np.ndarray) -> np.ndarray:
+        return find_translation(self.data, minus, plus)
 
     def mesh(self, cells: int | Sequence[int] | None = None, cell_type: str = "simplex") -> MeshData:
         if cells is not None:

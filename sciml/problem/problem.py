@@ -15,7 +15,7 @@ from ufl.core.expr import Expr
 
 from sciml.errors import ConditionError, DeclarationError, ScimlError, unknown_name
 from sciml.problem.coefficients import Coefficient
-from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, as_expression
+from sciml.problem.conditions import Absorbing, Condition, Dirichlet, Mean, Periodic, as_expression
 from sciml.problem.domain import Domain, Part
 from sciml.problem.evolution import as_interval
 from sciml.problem.families import Family, checked_member
@@ -49,8 +49,8 @@ class Declaration:
         The load; ``None`` where it is to be manufactured from `exact`.
     conditions : tuple of Condition
         Boundary conditions with UFL data (``None`` where it comes from `exact`).
-    mean : Mean or None
-        The mean value that fixes the constant.
+    means : tuple of Mean
+        The mean values that fix constants.
     quantities : dict
         Quantities of interest.
     t : ufl.Constant or None
@@ -74,7 +74,7 @@ class Declaration:
     weak: Any
     exact: Any
     conditions: tuple[Condition, ...]
-    mean: Mean | None
+    means: tuple[Mean, ...]
     quantities: dict[str, Quantity]
     t: Any = None
     mass: Any = None
@@ -82,6 +82,11 @@ class Declaration:
     initial: Any = None
     initial_velocity: Any = None
     rates: tuple[Any, ...] = ()
+
+    @property
+    def mean(self) -> Mean | None:
+        """The first of the mean values, if there are any."""
+        return self.means[0] if self.means else None
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ class Problem:
     ``load``                               x, p            shape of u; zero, or manufactured from ``exact``, if absent
     ``exact``                              x, p            the solution, if it is known
     ``conditions``                         x, n, u, p      list of :class:`Dirichlet`, :class:`Neumann`,
-                                                           :class:`Robin`, :class:`Mean`
+                                                           :class:`Robin`, :class:`Periodic`, :class:`Mean`
     ``quantities``                         u, x, n, p      dict of functionals (``… * dx``, ``… * ds("left")``) or
                                                            :class:`PointValue`
     ``convexity``                          (none)          bounds (λ, Λ) of the energy's second derivatives
@@ -462,7 +467,7 @@ class Problem:
         state = {**fields, "x": x, "p": self} | now
         shape, flux_shape = self.shape, (*self.shape, self.dim)
         rate_shape = () if len(self.layout) == 1 else shape
-        conditions, mean = self._conditions({"x": x, "n": n, **fields, "p": self} | now)
+        conditions, means = self._conditions({"x": x, "n": n, **fields, "p": self} | now)
         self._check_law()
         self._check_evolution()
         declaration = Declaration(
@@ -477,7 +482,7 @@ class Problem:
             weak=self._weak({**fields, "v": tests, "x": x, "p": self} | now),
             exact=self._expression("exact", {"x": x, "p": self} | now, shape),
             conditions=conditions,
-            mean=mean,
+            means=means,
             quantities=self._quantities({**fields, "x": x, "n": n, "p": self} | now),
             t=t,
             rates=tuple(symbol(self.dim, shape) for _ in range(2)) if self.evolves else (),
@@ -577,43 +582,49 @@ class Problem:
         check_parts("weak", form, self.domain)
         return form
 
-    def _conditions(self, available: Mapping[str, Any]) -> tuple[tuple[Condition, ...], Mean | None]:
+    def _conditions(self, available: Mapping[str, Any]) -> tuple[tuple[Condition, ...], tuple[Mean, ...]]:
         declared = self._call("conditions", self.conditions, available)
         if isinstance(declared, (Condition, Mean)):
             declared = [declared]
         if not isinstance(declared, Sequence) or not all(isinstance(c, (Condition, Mean)) for c in declared):
             raise ConditionError(f"`conditions` was given {declared!r}; it takes a list of conditions.")
-        means = [c for c in declared if isinstance(c, Mean)]
-        if len(means) > 1:
+        fixed = [c.field for c in declared if isinstance(c, Mean)]
+        if len(fixed) > len(set(fixed)):
             raise ConditionError("Two mean values are given; one fixes the solution.")
-        resolved = []
+        declared = [part for c in declared for part in (c.pairs(self.domain) if isinstance(c, Periodic) else [c])]
+        periodic = any(isinstance(c, Periodic) for c in declared)
+        resolved, means = [], []
         for c in declared:
             slot = self._slot_of(c)
-            if isinstance(c, Mean):
-                if slot.shape != ():
-                    raise ConditionError(
-                        f"Mean fixes the constant of a scalar unknown; {slot.name!r} has {slot.size} components: add "
-                        f"Dirichlet or Robin conditions that hold it."
-                    )
-                continue
             placed = c if len(self.layout) == 1 else replace(c, slot=slot)
-            resolved.append(placed.resolved(slot.shape, lambda value: self._call("conditions", value, available)))
-        for c in resolved:
+            shape = self.shape if slot is None else slot.shape
+            if isinstance(placed, Mean):
+                if shape != () and not periodic:
+                    raise ConditionError(
+                        f"Mean fixes the constant of a scalar unknown; {c.field or self.field_name!r} has {shape[0]} "
+                        f"components: add Dirichlet or Robin conditions that hold it."
+                    )
+                means.append(placed.resolved(shape))
+                continue
             self.domain.elements(c.on)
-        return tuple(resolved), means[0].resolved(self._slot_of(means[0]).offset) if means else None
+            settled = placed.resolved(shape, lambda value: self._call("conditions", value, available))
+            resolved.append(settled.between(self.domain) if isinstance(settled, Periodic) else settled)
+        return tuple(resolved), tuple(means)
 
-    def _slot_of(self, condition: Condition | Mean) -> Slot:
-        """The field that a condition is about."""
+    def _slot_of(self, condition: Condition | Mean) -> Slot | None:
+        """The field that a condition is about; None for periodicity of all of several fields."""
         if condition.field is None and len(self.layout) == 1:
             return self.layout[0]
         for slot in self.layout:
             if slot.name == condition.field:
                 return slot
-        if condition.field is None:
-            raise ConditionError(
-                f"{condition} names no field; the problem has several: add field= one of {', '.join(self.fields)}."
-            )
-        raise unknown_name("field", condition.field, self.fields)
+        if condition.field is not None:
+            raise unknown_name("field", condition.field, self.fields)
+        if isinstance(condition, Periodic):
+            return None
+        raise ConditionError(
+            f"{condition} names no field; the problem has several: add field= one of {', '.join(self.fields)}."
+        )
 
     def _quantities(self, available: Mapping[str, Any]) -> dict[str, Quantity]:
         declared = self._call("quantities", self.quantities, available) or {}
@@ -649,6 +660,11 @@ class Problem:
     def dirichlet(self) -> tuple[Dirichlet, ...]:
         """The Dirichlet conditions."""
         return tuple(c for c in self.declaration.conditions if isinstance(c, Dirichlet))
+
+    @property
+    def periodic(self) -> tuple[Periodic, ...]:
+        """The periodic conditions, each with its translation."""
+        return tuple(c for c in self.declaration.conditions if isinstance(c, Periodic))
 
 
 def _class_members[M](cls: type, kind: type[M]) -> dict[str, M]:

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from sciml.errors import DivergenceError, DomainError, OptionError
+from sciml.errors import ConditionError, DivergenceError, DomainError, OptionError
 from sciml.forms import analyse, check_degree
 from sciml.forms.schemes import choose_scheme
-from sciml.problem import Box, Problem
+from sciml.problem import Box, Dirichlet, Periodic, Problem
 from sciml.solution import ADVICE, ErrorEstimate, FEEvolution, FEField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 
@@ -103,6 +103,13 @@ class FenicsSolver(Solver):
         if not isinstance(problem.domain, Box):
             problem.domain.mesh(options.cells)
         check_degree(problem, options.degree)
+        for condition in problem.declaration.conditions:
+            slot = condition.slot
+            if slot is not None and slot.kind.family == "RT" and isinstance(condition, (Dirichlet, Periodic)):
+                raise ConditionError(
+                    f"{condition}: Raviart–Thomas elements have no values to prescribe; prescribe flux·n by Neumann, "
+                    f"or take another element for {slot.name!r}."
+                )
         self._check_time(problem, options)
 
     @staticmethod

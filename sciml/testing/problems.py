@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import ufl
 from ufl import classes
 
 from sciml.forms import (
@@ -23,7 +24,7 @@ from sciml.forms import (
     strong_residual,
 )
 from sciml.forms.lowering import scalar_components
-from sciml.problem import Problem
+from sciml.problem import Periodic, Problem
 
 __all__ = ["ProblemConformance", "at_exact", "summands"]
 
@@ -129,9 +130,33 @@ class ProblemConformance:
             points, normals = piece.part.sample(self.n_points, np.random.default_rng(0))
             scale = max(np.abs(at_exact(problem, operator, points)).max() for operator in state)
             for component, condition in enumerate(piece.conditions):
+                if isinstance(condition, Periodic):
+                    continue
                 operator = boundary_residual(problem, condition, component)
                 residual = at_exact(problem, operator, points, normals)
                 assert np.abs(residual).max() <= self.boundary_tolerance * scale, str(condition)
+
+    def test_exact_solution_is_periodic_where_it_should_be(self, problem: Problem) -> None:
+        """Identified parts have the same u and the same flux through them, in the components that are periodic."""
+        declared = problem.declaration
+        if declared.exact is None or declared.weak is not None:
+            return
+        inside = problem.domain.sample(self.n_points, np.random.default_rng(1))
+        for condition in problem.periodic:
+            points, normals = problem.domain.part(condition.minus).sample(self.n_points, np.random.default_rng(0))
+            chosen = list(condition.components(problem.n_components))
+            for state, through in ((declared.u, declared.u), _flux(problem)):
+                scale = np.abs(at_exact(problem, pointwise(problem, state), inside)).max()
+                operator = pointwise(problem, through)
+                pair = (at_exact(problem, operator, x, normals) for x in (points, points + condition.translation))
+                here, there = (values.reshape(self.n_points, -1)[:, chosen] for values in pair)
+                assert np.abs(here - there).max() <= self.boundary_tolerance * scale, str(condition)
+
+
+def _flux(problem: Problem) -> tuple[Any, Any]:
+    """The flux and its part along the normal."""
+    flux = balance(problem).flux
+    return flux, ufl.dot(flux, problem.declaration.n)
 
 
 def _drawn(problem: Problem, points: np.ndarray) -> dict[str, Any]:

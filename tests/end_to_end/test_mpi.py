@@ -14,7 +14,8 @@ import pytest
 MPIEXEC = Path(sys.executable).with_name("mpiexec")
 pytestmark = pytest.mark.skipif(not MPIEXEC.is_file(), reason="no mpiexec beside this Python")
 
-# Scalar and vector, linear and nonlinear, direct and multigrid, no Dirichlet side, materials, random field, in time.
+# Scalar and vector, linear and nonlinear, direct and multigrid, no Dirichlet side, materials, random field, in time,
+# periodic.
 CASES = [
     ("poisson/sine", {"cells": 8}, None),
     ("poisson/sine", {"cells": 4, "degree": 3}, None),
@@ -29,7 +30,27 @@ CASES = [
     ("wave/open_square", {"cells": 8, "steps": 16, "measure_error": False}, 0.9),
     ("wave/standing", {"cells": 8, "scheme": "explicit", "degree": 1}, 0.5),
     ("phase_field/allen_cahn", {"cells": 4, "steps": 8}, 3.0),
+    ("poisson/torus", {"cells": 8}, None),
+    ("poisson/torus", {"cells": 8, "linear_solver": "gamg", "degree": 1}, None),
+    ("elasticity/periodic_voids", {}, None),
+    ("OWN.py", {"cells": 8, "load_steps": 2}, None),
+    ("wave/travelling", {"cells": 8, "steps": 16}, 0.5),
+    ("wave/travelling", {"cells": 8, "degree": 1, "scheme": "explicit"}, 0.5),
 ]
+OWN = """
+from ufl import grad, sin, pi
+from sciml import Box, Dirichlet, Periodic, Problem
+
+class Strip(Problem):
+    domain = Box((0.0, 0.0), (1.0, 1.0))
+    load = 1.0
+
+    def flux(self, u):
+        return (1 + u**2) * grad(u)
+
+    def conditions(self, x):
+        return [Periodic("right", "left"), Dirichlet(sin(2 * pi * x[0]), on=["bottom", "top"])]
+"""
 SCRIPT = """
 import json, sys
 import numpy as np
@@ -54,6 +75,7 @@ def run(folder, *command):
 
 def test_every_class_of_problem(tmp_path):
     """Values and the measured error, on both processes, to 1e-10 of the largest."""
+    (tmp_path / "OWN.py").write_text(OWN)
     arguments = ["-c", SCRIPT, json.dumps(CASES)]
     for label, launcher in (("one", []), ("two", [MPIEXEC, "-n", 2])):
         done = run(tmp_path, *launcher, sys.executable, *arguments, label)

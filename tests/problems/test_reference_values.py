@@ -31,6 +31,34 @@ def test_sine(dim):
     assert found["flux_left"] == pytest.approx(-np.pi * (2 / np.pi) ** (dim - 1), rel=1e-6)
 
 
+@pytest.mark.parametrize(("dim", "waves"), [(1, 3), (2, 2), (3, 2)])
+def test_torus(dim, waves):
+    found = exact_quantities("poisson/torus", dim=dim, waves=waves)
+    assert found["energy"] == pytest.approx(dim * np.pi**2 * (waves**2 + 2.0 ** (-dim - 1)), rel=1e-6)
+    assert found["integral"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("contrast", "angle"), [(10.0, 0.5), (100.0, 2.0), (1.0, 0.0)])
+def test_the_periodic_cell_conducts_like_its_geometric_mean(contrast, angle):
+    problem = load_problem("multiscale/periodic_cell", contrast=contrast, angle=angle)
+    found = sciml.solve(problem, degree=3, cells=24, measure_error=False).quantities()
+    assert found["along"] == pytest.approx(1.0, abs=1e-5)
+    assert found["across"] == pytest.approx(0.0, abs=1e-5)
+    coarse = sciml.solve(problem, degree=2, cells=16, measure_error=False).quantities()
+    assert contrast > 10 or coarse["along"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_effective_stiffness_of_periodic_voids():
+    """The first column by the mean stress, symmetric with the second, and the shear modulus."""
+    stiffness = []
+    for strain in np.eye(3):
+        problem = load_problem("elasticity/periodic_voids", strain=tuple(strain))
+        found = sciml.solve(problem, degree=3, measure_error=False).quantities()
+        stiffness.append([found["stress_xx"], found["stress_yy"], found["stress_xy"]])
+    wanted = [[0.66398, 0.17695, 0], [0.17695, 0.66398, 0], [0, 0, 0.18561]]
+    np.testing.assert_allclose(stiffness, wanted, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "peaks"), [("poisson/peak", 1), ("poisson/two_peaks", 2), ("advection_diffusion/two_peaks", 2)]
 )

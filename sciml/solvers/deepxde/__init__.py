@@ -83,6 +83,8 @@ class DeepxdeSolver(Solver):
     Options = DeepxdeOptions
 
     def supports(self, problem: Problem) -> str | None:
+        if problem.periodic:
+            return f"it has no way to build in or penalise {problem.periodic[0]}"
         return analyse(problem).strong_form_obstacle
 
     def check(self, problem: Problem, options: DeepxdeOptions, device: str) -> None:
