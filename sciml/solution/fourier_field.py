@@ -111,19 +111,22 @@ class FourierField(Field):
             for axis, basis in enumerate(bases):
                 weighted = np.moveaxis(np.tensordot(basis, weighted, (1, axis + 1)), 0, axis + 1)
             return weighted.real[(slice(None), *(inverse for _, _, inverse in lines))]
-        size = max(1, _CHUNK // max(1, weighted[0].size // weighted.shape[1] * len(weighted)))
-        blocks = np.array_split(shifted, -(-len(shifted) // size))
-        return np.concatenate([self._scattered(weighted, block) for block in blocks], axis=1)
+        # Points with the same last coordinate share most of the work.
+        order = np.argsort(lines[-1][2], kind="stable")
+        size = max(1, _CHUNK // (weighted.size // weighted.shape[-1]))
+        out = np.empty((len(coefficients), len(shifted)))
+        for rows in np.array_split(order, -(-len(order) // size)):
+            out[:, rows] = self._scattered(weighted, shifted[rows], lines[-1][2][rows])
+        return out
 
     def _basis(self, distance: np.ndarray, axis: int) -> np.ndarray:
         return np.exp(1j * np.multiply.outer(distance, self._frequencies[axis]))
 
-    def _scattered(self, weighted: np.ndarray, shifted: np.ndarray) -> np.ndarray:
-        m, *waves = weighted.shape
-        out = (weighted.reshape(-1, waves[-1]) @ self._basis(shifted[:, -1], len(waves) - 1).T).reshape(
-            m, *waves[:-1], len(shifted)
-        )
-        for axis in range(len(waves) - 2, -1, -1):
+    def _scattered(self, weighted: np.ndarray, shifted: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        _, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+        last = weighted.ndim - 2
+        out = (weighted @ self._basis(shifted[first, last], last).T)[..., inverse]
+        for axis in range(last - 1, -1, -1):
             out = np.einsum("...kn,nk->...n", out, self._basis(shifted[:, axis], axis))
         return out.real
 

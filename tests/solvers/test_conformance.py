@@ -19,6 +19,7 @@ class TestFenics(SolverConformance):
         "elastic_2d": 1e-3,
         "heat_1d": 1e-2,
         "wave_1d": 1e-3,
+        "torus_2d": 1e-2,
     }
 
 
@@ -41,6 +42,12 @@ class TestDeepxde(SolverConformance):
         assert solution.status == "budget_reached"
         assert solution.seconds.train < 30
         assert solution.error().relative_l2 < 0.5
+
+
+class TestSpectral(SolverConformance):
+    solver = "spectral"
+    options = {"modes": 8, "steps": 32}
+    tolerances = {"torus_2d": 1e-7}
 
 
 def test_every_solver_is_tested():

@@ -28,7 +28,7 @@ from sciml.solvers.base import (
     read_options,
 )
 from sciml.solvers.spectral.levels import Level, Outcome, solve_level, solve_levels
-from sciml.solvers.spectral.marching import Blowup
+from sciml.solvers.spectral.marching import BlowupError
 from sciml.solvers.spectral.semidiscrete import components_of, linear_symbol, undetermined_wave
 
 __all__ = ["SOLVER", "SpectralOptions", "SpectralSolver", "solve_batch"]
@@ -52,9 +52,7 @@ class SpectralOptions(SolverOptions):
     dealias: bool = Field(True, description="keep two thirds of the waves, so that products are free of aliases")
     snapshots: int = Field(33, ge=2, description="instants that are kept")
     accuracy: float = Field(1e-6, gt=0, description="relative L2 error to refine for where modes are not given")
-    max_work: float = Field(
-        1e8, gt=0, description="numbers in a state times steps that automatic refinement may reach"
-    )
+    max_work: float = Field(1e8, gt=0, description="numbers in a state times steps that automatic refinement may reach")
     measure_error: bool = Field(True, description="measure the solution's own error with two coarser levels")
     dtype: Literal["float64", "float32"] = Field("float64", description="precision of the computation")
 
@@ -116,7 +114,7 @@ class SpectralSolver(Solver):
             outcome = solve_levels(
                 problem, options, context.device, within, lambda text: context.report(Progress("spectral", text=text))
             )
-        except Blowup as error:
+        except BlowupError as error:
             error.solution = _diverged(problem, options, context, error)
             raise
         seconds = Seconds(setup=outcome.delivered.setup_seconds, solve=outcome.delivered.solve_seconds)
@@ -202,7 +200,7 @@ def _solution(
     )
 
 
-def _diverged(problem: Problem, options: SpectralOptions, context: Context, error: Blowup) -> Solution:
+def _diverged(problem: Problem, options: SpectralOptions, context: Context, error: BlowupError) -> Solution:
     """The last state that was finite."""
     t, states = error.last
     return Solution(
@@ -251,7 +249,9 @@ def solve_batch(problems: Sequence[Problem], *, device: str = "cpu", **options: 
     >>> solutions[0].field.final.on_grid(64)
     """
     problems = list(problems)
-    if not problems or any(p.declaration is not problems[0].declaration or p.time != problems[0].time for p in problems):
+    if not problems or any(
+        p.declaration is not problems[0].declaration or p.time != problems[0].time for p in problems
+    ):
         raise ParameterError(
             "solve_batch takes members of one family, which share their declaration and time; make them by "
             "problem.draw(index) or problem.with_parameters(…)."
@@ -269,6 +269,7 @@ def solve_batch(problems: Sequence[Problem], *, device: str = "cpu", **options: 
     context = Context(device=device)
     assert checked.modes is not None
     level = solve_level(problems, checked, device, checked.modes)
+    level.check_balance(problems[0])
     n = len(problems)
     return [
         _solution(

@@ -75,6 +75,16 @@ class Grid:
         spectrum = torch.fft.rfftn(values.unflatten(-1, self.shape), dim=self._axes, norm="forward")
         return spectrum.flatten(-self.dim)
 
+    def truncated(self, coefficients: torch.Tensor, finer: Grid) -> torch.Tensor:
+        """The waves of this grid, of coefficients on a finer one, with those that are not kept set to zero."""
+        last = finer.modes // 2 + 1
+        places = np.ravel_multi_index(
+            [n % size for n, size in zip(self.waves.T, (*finer.shape[:-1], last), strict=True)],
+            (*finer.shape[:-1], last),
+        )
+        kept = torch.as_tensor(self.kept).to(coefficients.device)
+        return coefficients[..., torch.as_tensor(places).to(coefficients.device)] * kept
+
     def compact(self, coefficients: np.ndarray) -> np.ndarray:
         """The waves that are kept, in ascending order: ``(…, 2 K + 1, …, K + 1)``."""
         lead = coefficients.shape[:-1]

@@ -11,17 +11,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
 
+from sciml.errors import ConditionError
 from sciml.problem import Problem
 from sciml.solution import ErrorEstimate
 from sciml.solvers.spectral.grid import Grid
-from sciml.solvers.spectral.marching import Blowup, March, march
+from sciml.solvers.spectral.marching import BlowupError, March, march
 from sciml.solvers.spectral.schemes import SCHEMES
-from sciml.solvers.spectral.semidiscrete import Semidiscrete
+from sciml.solvers.spectral.semidiscrete import Semidiscrete, components_of
 
 __all__ = ["Level", "Outcome", "estimate_error", "solve_level", "solve_levels"]
 
@@ -29,6 +31,7 @@ _START = {1: 64, 2: 32, 3: 16}
 _LEAST_MODES = 4
 _GROUPS = 8
 _FALLS = 0.25
+_UNBALANCED = 1e-5
 Report = Callable[[str], None]
 
 
@@ -40,7 +43,23 @@ class Level:
     march: March
     setup_seconds: float
     solve_seconds: float
-    diagonal_only: bool = True
+
+    def check_balance(self, problem: Problem) -> None:
+        """Refuse equations of constrained fields that have no periodic solution.
+
+        On a grid that is too coarse for the data their mean is not known, so this is for a level that is delivered.
+
+        Raises
+        ------
+        ConditionError
+        """
+        if self.march.imbalance > _UNBALANCED:
+            _, bound = components_of(problem)
+            names = " and ".join(repr(slot.name) for slot in problem.layout if slot.offset in bound)
+            raise ConditionError(
+                f"The equation of {names} has a mean of {self.march.imbalance:.2g} of its largest wave in place of 0, "
+                f"so it has no periodic solution; take the mean off its data, or give more `modes` if they are rough."
+            )
 
     @property
     def unknowns(self) -> int:
@@ -88,9 +107,8 @@ def solve_level(
         ready = time.perf_counter()
         if not first.evolves:
             state = system.initial()
-            system.check_balance(state, 0.0)
             states = system.grid.compact(system.whole(state, 0.0))
-            result = March(np.zeros(1), states[None])
+            result = March(np.zeros(1), states[None], imbalance=system.imbalance(state, 0.0))
         else:
             times, steps = plan or _instants(first, options)
             result = march(
@@ -123,6 +141,12 @@ def _instants(problem: Problem, options: Any) -> tuple[np.ndarray, list[int] | N
 
 def solve_levels(problem: Problem, options: Any, device: str, within: Callable[[], bool], report: Report) -> Outcome:
     """As the options say; without `modes` doubling them until the error is small enough or a limit is reached."""
+    outcome = _settled(problem, options, device, within, report)
+    outcome.delivered.check_balance(problem)
+    return outcome
+
+
+def _settled(problem: Problem, options: Any, device: str, within: Callable[[], bool], report: Report) -> Outcome:
     modes, fewest = options.modes or _START[problem.dim], 1
     while True:
         level = solve_level([problem], options, device, modes, fewest=fewest, report=report)
@@ -157,7 +181,7 @@ def _measure(problem: Problem, options: Any, device: str, outcome: Outcome, repo
         own = (times, steps) if problem.evolves else None
         try:
             levels.insert(0, solve_level([problem], options, device, modes, plan=own, report=report))
-        except Blowup as error:
+        except BlowupError as error:
             outcome.notes.append(f"a coarser level for the error estimate failed: {error}")
             break
     outcome.levels = [level.grid.modes for level in levels]
@@ -185,7 +209,7 @@ def _grouped(plan: March) -> tuple[np.ndarray, list[int]]:
 
 def estimate_error(problem: Problem, levels: list[Level], order: int) -> ErrorEstimate:
     """The error of the last of two or three levels, each twice as fine as the one before; see the module."""
-    pairs = [_differences(problem, a, b) for a, b in zip(levels[:-1], levels[1:], strict=True)]
+    pairs = [_differences(problem, a, b) for a, b in pairwise(levels)]
     fields, method = {}, ""
     for name, (last, size) in pairs[-1].items():
         if len(pairs) == 2:

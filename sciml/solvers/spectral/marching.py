@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,14 +14,14 @@ from sciml.errors import DivergenceError
 from sciml.solvers.spectral.schemes import SCHEMES, Stepper
 from sciml.solvers.spectral.semidiscrete import Semidiscrete
 
-__all__ = ["Blowup", "March", "march"]
+__all__ = ["BlowupError", "March", "march"]
 
 _SLACK = 1.5
 _ATTEMPTS = 6
 _MOST_STEPS = 10_000_000
 
 
-class Blowup(DivergenceError):
+class BlowupError(DivergenceError):
     """The state ceased to be finite.
 
     Attributes
@@ -45,11 +46,14 @@ class March:
         Compact coefficients, see :meth:`Grid.compact`.
     steps : (n − 1,) list
         Steps between the instants.
+    imbalance : float
+        The largest, see :meth:`Semidiscrete.imbalance`.
     """
 
     times: np.ndarray
     states: np.ndarray
     steps: list[int] = field(default_factory=list)
+    imbalance: float = 0.0
 
     @property
     def total(self) -> int:
@@ -90,26 +94,24 @@ def march(
 
     Raises
     ------
-    Blowup
+    BlowupError
         The state is not finite.
-    ConditionError
-        Constraints that cannot be fulfilled.
     """
     plan = _Plan(system, SCHEMES[scheme], fewest, refine)
     state, taken = system.initial(), []
-    system.check_balance(state, float(times[0]))
+    imbalance = system.imbalance(state, float(times[0]))
     kept = [_compact(system, state, float(times[0]))]
-    for k, (t0, t1) in enumerate(zip(times[:-1], times[1:], strict=True)):
+    for k, (t0, t1) in enumerate(pairwise(times)):
         if steps is None:
             state, n = plan.adapted(state, float(t0), float(t1), kept[-1])
         else:
             n = steps[k]
             state = _finite(plan.run(state, float(t0), float(t1), n), float(t0), float(t1), n, kept[-1])
-        system.check_balance(state, float(t1))
+        imbalance = max(imbalance, system.imbalance(state, float(t1)))
         kept.append(_compact(system, state, float(t1)))
         taken.append(n)
         report(float(t1))
-    return March(np.asarray(times), np.stack(kept), taken)
+    return March(np.asarray(times), np.stack(kept), taken, imbalance)
 
 
 def _compact(system: Semidiscrete, state: torch.Tensor, t: float) -> np.ndarray:
@@ -118,7 +120,7 @@ def _compact(system: Semidiscrete, state: torch.Tensor, t: float) -> np.ndarray:
 
 def _finite(state: torch.Tensor, t0: float, t1: float, n: int, last: np.ndarray) -> torch.Tensor:
     if not bool(torch.isfinite(torch.view_as_real(state)).all()):
-        raise Blowup(
+        raise BlowupError(
             f"The state ceased to be finite between t = {t0:g} and {t1:g} with steps of {(t1 - t0) / n:.3g}; take "
             f"shorter ones, or check that the solution exists for so long.",
             (t0, last),

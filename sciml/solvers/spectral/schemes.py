@@ -117,12 +117,7 @@ class ETDRK4(Stepper):
         na = rate(a, t + h / 2)
         nb = rate(start + times(self._stage, na), t + h / 2)
         nc = rate(times(self._half, a) + times(self._stage, 2 * nb - n0), t + h)
-        return (
-            times(self._full, state)
-            + times(self._first, n0)
-            + times(self._middle, na + nb)
-            + times(self._last, nc)
-        )
+        return times(self._full, state) + times(self._first, n0) + times(self._middle, na + nb) + times(self._last, nc)
 
 
 class IFRK4(Stepper):
