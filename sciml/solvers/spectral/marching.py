@@ -18,7 +18,9 @@ __all__ = ["BlowupError", "March", "march"]
 
 _SLACK = 1.5
 _ATTEMPTS = 6
-_MOST_STEPS = 10_000_000
+_GROWTH = 4
+_MOST_STEPS = 100_000
+"""Between two instants."""
 
 
 class BlowupError(DivergenceError):
@@ -147,19 +149,26 @@ class _Plan:
     def adapted(self, state: torch.Tensor, t0: float, t1: float, last: np.ndarray) -> tuple[torch.Tensor, int]:
         """Run through an interval; again with shorter steps where the rest became faster on the way."""
         n = self._wanted(self.system.speed(state, t0) * (t1 - t0))
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
+            if n > _MOST_STEPS:
+                break
             ahead = self.run(state, t0, t1, n)
             finite = bool(torch.isfinite(torch.view_as_real(ahead)).all())
             after = self.system.speed(ahead, t1) * (t1 - t0) if finite else math.inf
-            if finite and (after <= _SLACK * self.courant * n or attempt == _ATTEMPTS - 1):
+            if after <= _SLACK * self.courant * n:
                 return ahead, n
-            n = self._wanted(after) if math.isfinite(after) else 4 * n
-        return _finite(ahead, t0, t1, n, last), n
+            # What a step that is too long ends in says little about how many are needed.
+            n = min(self._wanted(after), _GROWTH * n) if math.isfinite(after) else _GROWTH * n
+        raise BlowupError(
+            f"The solution becomes faster between t = {t0:g} and {t1:g} than steps of {(t1 - t0) / n:.3g} can follow; "
+            f"check that it exists for so long, or prescribe `steps`.",
+            (t0, last),
+        )
 
     def _wanted(self, speed_times_length: float) -> int:
         if not math.isfinite(speed_times_length):
             return self.fewest
-        needed = min(max(self.fewest, math.ceil(speed_times_length / self.courant)), _MOST_STEPS)
+        needed = max(self.fewest, math.ceil(speed_times_length / self.courant))
         # Few different lengths, so that their factors are seldom computed anew.
         grain = max(1, 2 ** (int(math.log2(needed)) - 2))
         return grain * math.ceil(needed / grain)
