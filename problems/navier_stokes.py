@@ -286,7 +286,7 @@ class _OnTheTorus(Problem):
 
 
 class Vorticity(_OnTheTorus):
-    """Forced flow on the torus from a random vorticity, the classical example of operator learning.
+    """Forced flow on the torus from a random vorticity, a classic of operator learning.
 
     ::
 

@@ -88,6 +88,14 @@ CASES: dict[str, Callable[[], Problem]] = {
         exact=lambda x, t: cos(2 * t) * (1 + x[0] ** 2),
         conditions=[Dirichlet(on="left"), Neumann(on="right")],
     ),
+    "circle_1d": lambda: Problem(
+        domain=Box(0, 1),
+        flux=lambda u: grad(u) - as_vector([2.0]) * u,
+        reaction=lambda u: 3 * u,
+        exact=lambda x: exp(sin(2 * pi * x[0])),
+        conditions=[Periodic("boundary")],
+        quantities=lambda u: {"integral": u * dx},
+    ),
     "torus_2d": lambda: Problem(
         domain=Box((0, 0), (1, 2)),
         time=0.5,

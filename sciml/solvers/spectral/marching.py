@@ -17,7 +17,7 @@ from sciml.solvers.spectral.semidiscrete import Semidiscrete
 __all__ = ["BlowupError", "March", "march"]
 
 _SLACK = 1.5
-_ATTEMPTS = 6
+_ATTEMPTS = 4
 _GROWTH = 4
 _MOST_STEPS = 100_000
 """Between two instants."""
