@@ -302,7 +302,10 @@ def _newton(
 def _harmonic_lift(system: _System) -> None:
     """Start from the discrete harmonic extension of the Dirichlet data (zero if there are none)."""
     disc = system.disc
-    if not len(disc.dirichlet[0]):
+    # A process may have no part of a boundary that others do have.
+    n = disc.problem.n_components
+    held = np.flatnonzero(disc.comm.allreduce(np.bincount(disc.dirichlet[0] % n, minlength=n)))
+    if not len(held):
         return
     disc.impose()
     space = disc._symbols.unknown.ufl_function_space()
@@ -313,8 +316,7 @@ def _harmonic_lift(system: _System) -> None:
     right = matrix * system.state()
     right.scale(-1.0)
     # Components without any Dirichlet value stay zero.
-    held = np.unique(system.constrained % disc.problem.n_components)
-    free = np.arange(system._n_owned) % disc.problem.n_components
+    free = np.arange(system._n_owned) % n
     fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(free, held))).astype(np.int32)
     right.array[fixed] = 0.0
     matrix.zeroRowsColumnsLocal(fixed, 1.0)
