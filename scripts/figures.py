@@ -25,6 +25,7 @@ from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.stepping import System, march, stable_step
 from sciml.forms import reverse_jet, strong_residual, taylor_jet
 from sciml.forms.schemes import SCHEMES, Scheme
+from sciml.registry import load_solver, problem_classes
 from sciml.solution import ExactField, FEField, measure_errors
 
 Row = tuple[str, float, str, bool]
@@ -321,6 +322,23 @@ def sine() -> Iterator[Row]:
     )
 
 
+def defaults() -> Iterator[Row]:
+    """Every problem that the reference can solve, by its default options."""
+    reference = load_solver("fenics")
+    reference.load()
+    spent = {}
+    for name in problem_classes():
+        if reference.supports(load_problem(name)) is None:
+            start = time.process_time()
+            sciml.solve(name, "fenics")
+            spent[name] = time.process_time() - start
+    slowest = max(spent, key=lambda name: spent[name])
+    label = f"reference, default options: CPU seconds of the slowest of {len(spent)} problems, {slowest}"
+    yield label, spent[slowest], "≤ 60", spent[slowest] <= 60
+    median = float(np.median([*spent.values()]))
+    yield "reference, default options: CPU seconds of the problem in the middle", median, "≤ 5", median <= 5
+
+
 FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "residual_cost": residual_cost,
     "orders": orders,
@@ -330,6 +348,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "time_orders": time_orders,
     "waves": waves,
     "sine": sine,
+    "defaults": defaults,
 }
 
 

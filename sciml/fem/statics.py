@@ -307,7 +307,10 @@ def _newton(
 def _harmonic_lift(system: _System) -> None:
     """Start from the discrete harmonic extension of the Dirichlet data (zero if there are none)."""
     disc = system.disc
-    if not len(disc.dirichlet[0]):
+    # A process may have no part of a boundary that others do have.
+    prescribed = disc.unknowns.component[disc.dirichlet[0]]
+    held = np.flatnonzero(disc.comm.allreduce(np.bincount(prescribed, minlength=disc.problem.n_components)))
+    if not len(held):
         return
     system.impose()
     space = disc._symbols.unknown.ufl_function_space()
@@ -318,7 +321,6 @@ def _harmonic_lift(system: _System) -> None:
     right = matrix * system.state()
     right.scale(-1.0)
     # Components without any Dirichlet value stay zero.
-    held = np.unique(system.component[system.constrained])
     fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(system.component, held))).astype(np.int32)
     right.array[fixed] = 0.0
     system.independent.hold(matrix, fixed)

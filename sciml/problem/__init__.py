@@ -8,7 +8,7 @@ from sciml.problem.draws import Choice, LogUniform, TruncatedNormal, Uniform
 from sciml.problem.evolution import Interval
 from sciml.problem.families import Family
 from sciml.problem.measures import ds, dx, part_id, part_name
-from sciml.problem.mesh import MeshData, box_mesh, read_mesh
+from sciml.problem.mesh import MeshData, box_mesh, curve_mesh, read_mesh
 from sciml.problem.meshdomain import DolfinxMesh, MeshDomain, MeshFile
 from sciml.problem.parameters import Parameter, parameter
 from sciml.problem.problem import BoundaryPiece, Declaration, Problem
@@ -52,6 +52,7 @@ __all__ = [
     "abstract_mesh",
     "box_mesh",
     "coefficient",
+    "curve_mesh",
     "ds",
     "dx",
     "parameter",

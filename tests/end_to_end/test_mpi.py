@@ -24,6 +24,8 @@ CASES = [
     ("elasticity/cook", {"linear_solver": "gamg", "measure_error": False}, None),
     ("nonlinear/minimal_surface", {"cells": 8}, None),
     ("hyperelasticity/block", {"cells": 4, "measure_error": False}, None),
+    ("hyperelasticity/void", {"measure_error": False}, None),
+    ("poisson/obstacles", {"degree": 1, "measure_error": False}, None),
     ("thermal/fibre_composite", {"measure_error": False}, None),
     ("darcy/two_phase", {"cells": 8, "degree": 1}, None),
     ("heat/mixed_conditions", {"cells": 4, "steps": 8}, 0.7),
