@@ -10,7 +10,7 @@ import torch
 
 from sciml.forms import PointwiseOperator, analyse, balance, condition_value, initial_value, number
 from sciml.forms.pointwise import pointwise
-from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin
+from sciml.problem import Condition, Dirichlet, Neumann, Periodic, Problem, Robin
 
 __all__ = ["Scales", "problem_scales"]
 
@@ -135,7 +135,7 @@ class _Samples:
             self._data += [
                 _Datum(c, component, condition_value(problem, c, component), points, normals, piece.part.measure)
                 for component, c in enumerate(piece.conditions)
-                if c is not None
+                if c is not None and not isinstance(c, Periodic)
             ]
 
     def mean_value(self) -> np.ndarray:

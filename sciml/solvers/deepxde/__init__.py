@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import analyse
-from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, problem_scales
+from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, periodic_inputs_obstacle, problem_scales
 from sciml.problem import Problem
 from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
@@ -70,9 +70,9 @@ class DeepxdeSolver(Solver):
     The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples
     of its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
     Dirichlet conditions are built into the network unless their values have a kink or contradict each other where
-    sides meet; elsewhere they are loss terms. Of a problem that runs in time the time is one more input, and the state
-    at the start a loss term. The network learns the deviation from the scales' offset. Adam comes
-    first, then L-BFGS.
+    sides meet; elsewhere they are loss terms. Periodic conditions, on boxes only, are built into its inputs. Of a
+    problem that runs in time the time is one more input, and the state at the start a loss term. The network learns
+    the deviation from the scales' offset. Adam comes first, then L-BFGS.
 
     Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an
     adaptive solver.
@@ -83,9 +83,7 @@ class DeepxdeSolver(Solver):
     Options = DeepxdeOptions
 
     def supports(self, problem: Problem) -> str | None:
-        if problem.periodic:
-            return f"it has no way to build in or penalise {problem.periodic[0]}"
-        return analyse(problem).strong_form_obstacle
+        return analyse(problem).strong_form_obstacle or periodic_inputs_obstacle(problem)
 
     def check(self, problem: Problem, options: DeepxdeOptions, device: str) -> None:
         if options.adam + options.lbfgs == 0:

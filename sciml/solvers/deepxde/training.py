@@ -12,7 +12,7 @@ from torch import Tensor
 from sciml.forms import Derivative, boundary_residual, initial_residual, jet_of_output, number, strong_residual
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
-from sciml.problem import Condition, Dirichlet, Mean, Part, Problem
+from sciml.problem import Condition, Dirichlet, Part, Periodic, Problem
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
 
 __all__ = ["build_training"]
@@ -149,10 +149,13 @@ def _boundary_terms(setup: _Setup, total: int, generator: np.random.Generator) -
         n = max(_FEWEST, round(total * piece.part.measure / whole))
         points, normals = _spread(problem, piece.part, n, generator)
         for component, condition in enumerate(piece.conditions):
-            if not (setup.hard and isinstance(condition, Dirichlet)):
+            # Periodicity is built into the network's inputs.
+            if not (isinstance(condition, Periodic) or (setup.hard and isinstance(condition, Dirichlet))):
                 terms.append(_term(setup, condition, component, points, normals))
-    if problem.declaration.mean is not None:
-        terms.append(_mean_term(setup, problem.declaration.mean, generator))
+    mean = problem.declaration.mean
+    if mean is not None:
+        wanted = number(problem, mean.value).ravel()
+        terms += [_mean_term(setup, component, float(value), generator) for component, value in enumerate(wanted)]
     return terms
 
 
@@ -207,12 +210,12 @@ def _initial_term(setup: _Setup, component: int, velocity: bool, points: np.ndar
     return BoundaryTerm(name, points, residual, setup.boundary_weight)
 
 
-def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
+def _mean_term(setup: _Setup, component: int, wanted: float, generator: np.random.Generator) -> BoundaryTerm:
     points = setup.problem.domain.quasi_random(512, generator)
-    wanted = float(number(setup.problem, mean.value))
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
-        values = y[rows].reshape(rows.stop - rows.start)
+        values = y[rows, component]
         return ((values.mean() - wanted) / setup.scales.unknown).expand_as(values)
 
-    return BoundaryTerm("mean value", points, residual, setup.boundary_weight)
+    name = "mean value" if setup.problem.shape == () else f"mean value, component {component}"
+    return BoundaryTerm(name, points, residual, setup.boundary_weight)
