@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -42,6 +43,7 @@ class Derivative(NamedTuple):
     axes: tuple[int, ...] = ()
 
 
+@functools.lru_cache(maxsize=512)  # The members of a family ask for the same again and again.
 def lower(expression: Any) -> Any:
     """Rewrite div, sym, inner … into sums, products and ``Grad`` of fields, with derivatives applied."""
     expression = apply_derivatives(apply_algebra_lowering(expression))
