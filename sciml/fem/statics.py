@@ -12,7 +12,14 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError
-from sciml.fem.algebra import LinearChoice, LinearSolver, choose_linear_solver, in_words, rigid_body_modes
+from sciml.fem.algebra import (
+    LinearChoice,
+    LinearSolver,
+    choose_linear_solver,
+    in_words,
+    lattice_preconditioner,
+    rigid_body_modes,
+)
 from sciml.fem.compiling import compile_form
 from sciml.fem.discretisation import Discretisation
 from sciml.forms import Analysis, number
@@ -66,7 +73,7 @@ def solve_static(
     discretisation : Discretisation
     analysis : Analysis
         Of the same problem.
-    linear_solver : {"auto", "direct", "gamg"}
+    linear_solver : {"auto", "direct", "gamg", "fast_diagonalisation"}
     petsc_options : mapping, optional
         For the linear solver.
     tolerance : float
@@ -88,6 +95,7 @@ def solve_static(
         definite=bool(analysis.monotone),
         dim=discretisation.problem.dim,
         n_dofs=discretisation.n_dofs,
+        lattice=_takes_a_lattice(linear_solver, analysis) and discretisation.lattice is not None,
     )
     system = _System(
         discretisation,
@@ -95,6 +103,7 @@ def solve_static(
         pure_neumann=analysis.pure_neumann,
         conserves=analysis.pure_neumann and analysis.conserves,
         petsc_options=petsc_options or {},
+        scaled=choice.name == "fast_diagonalisation" and analysis.smooth_coefficients,
     )
     try:
         if analysis.linear:
@@ -110,6 +119,11 @@ def solve_static(
     return outcome
 
 
+def _takes_a_lattice(requested: str, analysis: Analysis) -> bool:
+    """Whether to look for a grid: a free constant, or Newton's changing matrices, are left to others unless asked."""
+    return not analysis.pure_neumann and (bool(analysis.linear) or requested == "fast_diagonalisation")
+
+
 class _System:
     """Assembled residual and Jacobian with constrained degrees of freedom taken out."""
 
@@ -121,8 +135,10 @@ class _System:
         pure_neumann: bool,
         conserves: bool,
         petsc_options: Mapping[str, Any],
+        scaled: bool,
     ) -> None:
         self.disc, self.choice, self.petsc_options = disc, choice, petsc_options
+        self._scaled = scaled
         self._conserves = conserves
         space = disc.space
         self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
@@ -131,7 +147,7 @@ class _System:
             # The constant is free: hold one degree of freedom, and shift the mean afterwards.
             constrained = np.append(constrained, 0).astype(np.int32)
         self.constrained = constrained[constrained < self._n_owned]
-        self.matrix = fem.petsc.create_matrix(disc.jacobian)
+        self.matrix = disc.matrix()
         self.vector = fem.petsc.create_vector(space)
         self.null_space = None
         if pure_neumann:
@@ -145,6 +161,11 @@ class _System:
             self.matrix.setNearNullSpace(rigid_body_modes(disc.space, disc.mesh))
         if self.null_space is not None:
             self.matrix.setNullSpace(self.null_space)
+
+    def solver(self, petsc_options: Mapping[str, Any] | None = None) -> LinearSolver:
+        """A new linear solver of the kind chosen."""
+        preconditioner = lattice_preconditioner(self.disc, self.choice, scaled=self._scaled)
+        return LinearSolver(self.choice, self.disc.comm, petsc_options=petsc_options, preconditioner=preconditioner)
 
     def load(self, x: PETSc.Vec) -> None:
         """Take the state from a vector."""
@@ -174,10 +195,17 @@ class _System:
         out.zeroEntries()
         fem.petsc.assemble_matrix(out, self.disc.jacobian)
         out.assemble()
-        out.zeroRowsColumnsLocal(self.constrained, 1.0)
+        self.constrain(out)
+
+    def constrain(self, matrix: PETSc.Mat) -> None:
+        """Make the rows and columns of constrained degrees of freedom those of the identity."""
+        matrix.zeroRowsColumnsLocal(self.constrained, 1.0)
 
     def magnitude(self) -> float:
-        """Size of the terms of F at the present state, against which a residual counts as zero."""
+        """Size of the terms of F at the present state, against which a residual counts as zero.
+
+        It leaves F in `vector` and F′, not constrained yet, in `matrix`.
+        """
         self.residual(self.vector)
         self.matrix.zeroEntries()
         fem.petsc.assemble_matrix(self.matrix, self.disc.jacobian)
@@ -193,21 +221,21 @@ class _System:
 
 def _linear(system: _System, report: Report) -> StaticReport:
     scale = system.magnitude()
-    system.residual(system.vector)
-    system.jacobian(system.matrix)
+    system.constrain(system.matrix)
     step = system.vector.duplicate()
     system.vector.scale(-1.0)
-    solver = LinearSolver(system.choice, system.disc.comm, petsc_options=system.petsc_options)
+    solver = system.solver(system.petsc_options)
     iterations = solver.solve(system.matrix, system.vector, step)
+    choice = solver.choice
     solver.destroy()
     step.axpy(1.0, system.state())
     system.load(step)
     system.residual(system.vector)
     residual = system.vector.norm() / scale if scale else 0.0
     if residual > 1e-6:
-        raise DivergenceError(f"The linear solver {system.choice} left a relative residual of {residual:.1e}.")
+        raise DivergenceError(f"The linear solver {choice} left a relative residual of {residual:.1e}.")
     report(f"linear solve: {iterations} iterations, relative residual {residual:.1e}")
-    return StaticReport(1, iterations, residual, str(system.choice), "boundary values")
+    return StaticReport(1, iterations, residual, str(choice), "boundary values")
 
 
 def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_steps: int, report: Report) -> StaticReport:
@@ -245,8 +273,8 @@ def _predict(system: _System, factor: float) -> int:
     right.axpy(1.0, system.vector)
     right.scale(-1.0)
     right.array[system.constrained] = 0.0
-    system.matrix.zeroRowsColumnsLocal(system.constrained, 1.0)
-    solver = LinearSolver(system.choice, disc.comm, petsc_options=system.petsc_options)
+    system.constrain(system.matrix)
+    solver = system.solver(system.petsc_options)
     step = right.duplicate()
     iterations = solver.solve(system.matrix, right, step)
     solver.destroy()
@@ -274,7 +302,7 @@ def _newton(
     snes.setType("newtonls")
     snes.getLineSearch().setType("bt")
     snes.setTolerances(rtol=tolerance, atol=1e-13 * scale, stol=1e-13, max_it=max_iterations)
-    inner_solver = LinearSolver(system.choice, system.disc.comm)
+    inner_solver = system.solver()
     inner_solver.configure(snes.getKSP(), 1e-10, system.petsc_options)
     label = f"load step {step} of {load_steps}, " if load_steps > 1 else ""
     snes.setMonitor(lambda _, k, norm: report(f"{label}Newton {k}: ‖F‖ = {norm:.2e}"))

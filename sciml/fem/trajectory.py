@@ -90,8 +90,10 @@ def solve_evolution(
         definite=bool(analysis.monotone),
         dim=problem.dim,
         n_dofs=disc.n_dofs,
+        lattice=_takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
     )
-    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance)
+    scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients
+    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance, scaled=scaled)
     if scheme.name == "explicit":
         steps = _stable_steps(system, steps)
     assert steps is not None
@@ -105,11 +107,16 @@ def solve_evolution(
             states.append(system.snapshot(state.u))
         if k % max(1, steps // 50) == 0:
             report(f"step {k} of {steps}, t = {state.t:.4g}")
-    words = str(choice) if scheme.name != "explicit" else "none (lumped mass)"
+    words = str(system.solver_used) if scheme.name != "explicit" else "none (lumped mass)"
     outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
     last = states[-1]
     arrays = np.array([state.function.x.array for state in states])
     return Trajectory(last.mesh, last.function.function_space, np.array(times), arrays), outcome, steps
+
+
+def _takes_a_lattice(requested: str, analysis: Analysis) -> bool:
+    """Whether to look for a grid: a matrix that is factorised once is cheaper unless an iteration or two do."""
+    return requested == "fast_diagonalisation" or bool(analysis.linear and analysis.constant_coefficients)
 
 
 def _stable_steps(system: System, steps: int | None) -> int:
