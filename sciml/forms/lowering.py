@@ -43,9 +43,13 @@ class Derivative(NamedTuple):
     axes: tuple[int, ...] = ()
 
 
-@functools.lru_cache(maxsize=512)  # The members of a family ask for the same again and again.
 def lower(expression: Any) -> Any:
     """Rewrite div, sym, inner … into sums, products and ``Grad`` of fields, with derivatives applied."""
+    return _lowered(expression)
+
+
+@functools.lru_cache(maxsize=512)  # The members of a family ask for the same again and again.
+def _lowered(expression: Any) -> Any:
     expression = apply_derivatives(apply_algebra_lowering(expression))
     return strip_variables(remove_complex_nodes(apply_derivatives(expression)))
 
