@@ -25,6 +25,7 @@ from mpi4py import MPI
 from sciml.errors import DivergenceError
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions, squared_norms, transfer
+from sciml.fem.shared import Shared
 from sciml.fem.statics import StaticReport, solve_static
 from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
@@ -108,9 +109,18 @@ class Outcome:
         return [level.function.n_dofs for level in self.levels]
 
 
-def solve_hierarchy(problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> Outcome:
-    """Solve as the options say (see :class:`~sciml.solvers.fenics.FenicsOptions`)."""
-    run = _Run(problem, analysis, options, report)
+def solve_hierarchy(
+    problem: Problem,
+    analysis: Analysis,
+    options: Any,
+    report: Callable[[str], None],
+    shared: Shared | None = None,
+) -> Outcome:
+    """Solve as the options say (see :class:`~sciml.solvers.fenics.FenicsOptions`).
+
+    `shared` is what other members of the problem's family left behind.
+    """
+    run = _Run(problem, analysis, options, report, shared or Shared())
     if not isinstance(problem.domain, Box):
         return run.on_mesh(options.refine or 0)
     if options.cells is not None:
@@ -121,8 +131,12 @@ def solve_hierarchy(problem: Problem, analysis: Analysis, options: Any, report: 
 class _Run:
     """One request being served."""
 
-    def __init__(self, problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None], shared: Shared
+    ) -> None:
         self.problem, self.analysis, self.options, self.report = problem, analysis, options, report
+        self.shared = shared
+        shared.serve(problem)
         self.outcome = Outcome()
         self._start = time.process_time()
         limit = np.inf
@@ -142,7 +156,7 @@ class _Run:
         """
         start = time.perf_counter()
         options = self.options
-        discretisation = Discretisation(self.problem, data, options.degree)
+        discretisation = self.shared.discretisation(data, options.degree)
         discretisation.dirichlet  # noqa: B018  evaluated here so that it counts as set-up
         ready = time.perf_counter()
         label = f"{len(data.cells)} cells, {discretisation.n_dofs} unknowns"
@@ -193,11 +207,11 @@ class _Run:
         data = self._box(cells // 2**halvings)
         for k in range(halvings):
             self._attempt(data, k - halvings)
-            data = data.refine()
+            data = self.shared.refined(data)
         self.outcome.delivered = self.solve(data)
         finer = 0
         while measure and len(self.outcome.levels) < 3 and self._fits(self.outcome.levels[-1]):
-            data, finer = data.refine(), finer + 1
+            data, finer = self.shared.refined(data), finer + 1
             self.solve(data, finer)
         self._estimate()
         self._look_further(data)
@@ -218,7 +232,7 @@ class _Run:
                 reached = "" if estimate is None else f" at an error of {estimate.relative_l2:.1e}"
                 self.outcome.notes.append(f"refinement stopped{reached}: {limit}")
                 break
-            cells, data, finer = [2 * n for n in cells], data.refine(), finer + 1
+            cells, data, finer = [2 * n for n in cells], self.shared.refined(data), finer + 1
             self.outcome.delivered = self.solve(data, finer)
         self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells, found by doubling")
         return self.outcome
@@ -233,7 +247,7 @@ class _Run:
         Cells that cannot follow the solution may have no discrete solution near it.
         """
         cells = self._first_cells()
-        data = self.problem.domain.mesh(cells, self.options.cell_type)
+        data = self.shared.mesh(cells, self.options.cell_type)
         while self.outcome.delivered is None:
             try:
                 self.outcome.delivered = self.solve(data)
@@ -243,7 +257,7 @@ class _Run:
                 if reached * 2**self.problem.dim > unknowns or self._out_of_time():
                     raise
                 self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells are too few: {error}")
-                cells, data = [2 * n for n in cells], data.refine()
+                cells, data = [2 * n for n in cells], self.shared.refined(data)
         return cells, data
 
     def _first_cells(self) -> list[int]:
@@ -269,9 +283,9 @@ class _Run:
         """The mesh file divided `refine` times; two further levels, coarser ones first, measure the error."""
         finest = max(refine, 2) if self.options.measure_error else refine
         first = finest - 2 if self.options.measure_error else refine
-        data = self.problem.domain.mesh()
+        data = self.shared.mesh()
         for _ in range(first):
-            data = data.refine()
+            data = self.shared.refined(data)
         for k in range(first, finest + 1):
             if k > refine and not self._fits(self.outcome.levels[-1]):
                 self.outcome.notes.append(
@@ -282,7 +296,7 @@ class _Run:
             level = self.solve(data, k - refine)
             if k == refine:
                 self.outcome.delivered = level
-            data = data.refine() if k < finest else data
+            data = self.shared.refined(data) if k < finest else data
         self._estimate()
         if self.outcome.levels[-1] is self.outcome.delivered:
             self._look_further(data)
@@ -310,7 +324,7 @@ class _Run:
                 f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {expected_l2:g} and "
                 f"{expected_h1:g}: a finer level measures the error"
             )
-            self.solve(data.refine(), 1)
+            self.solve(self.shared.refined(data), 1)
             self._estimate()
         else:
             self.outcome.notes.append(
@@ -319,7 +333,7 @@ class _Run:
             )
 
     def _box(self, cells: int) -> MeshData:
-        return self.problem.domain.mesh(cells, self.options.cell_type)
+        return self.shared.mesh(cells, self.options.cell_type)
 
     def _fits(self, level: Level) -> bool:
         """Whether one more refinement stays within the size allowed."""

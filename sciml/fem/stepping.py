@@ -24,7 +24,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
-from sciml.fem.algebra import LinearChoice, LinearSolver
+from sciml.fem.algebra import LinearChoice, LinearSolver, lattice_preconditioner
 from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions
@@ -70,11 +70,20 @@ class System:
         Whether F is affine in u.
     tolerance : float
         Of Newton's method, relative to the first residual of a step.
+    scaled : bool
+        Whether coefficients are smooth, for fast diagonalisation.
     """
 
     def __init__(
-        self, discretisation: Discretisation, choice: LinearChoice, *, linear: bool, tolerance: float = 1e-10
+        self,
+        discretisation: Discretisation,
+        choice: LinearChoice,
+        *,
+        linear: bool,
+        tolerance: float = 1e-10,
+        scaled: bool = False,
     ) -> None:
+        self._scaled = scaled
         self.disc, self.choice, self.linear, self.tolerance = discretisation, choice, linear, tolerance
         self.problem = problem = discretisation.problem
         self.counts = Counts()
@@ -214,7 +223,17 @@ class System:
         self.independent.hold(self._step_matrix, self.constrained)
         self._step_key = weights
         if self._solver is None:
-            self._solver = LinearSolver(self.choice, self.disc.comm)
+            self._solver = self.solver()
+
+    def solver(self) -> LinearSolver:
+        """A new linear solver of the kind chosen."""
+        preconditioner = lattice_preconditioner(self.disc, self.choice, scaled=self._scaled)
+        return LinearSolver(self.choice, self.disc.comm, preconditioner=preconditioner)
+
+    @property
+    def solver_used(self) -> LinearChoice:
+        """The linear solver of the last step; the one chosen, if it was not replaced."""
+        return self.choice if self._solver is None else self._solver.choice
 
     def lumped_mass(self) -> np.ndarray:
         """Row sums of M.
@@ -413,7 +432,7 @@ def _acceleration(system: System, state: State) -> Any:
     matrix = system.mass.copy()
     system.independent.hold(matrix, system.constrained)
     out = system.vector()
-    solver = LinearSolver(system.choice, system.disc.comm)
+    solver = system.solver()
     solver.solve(matrix, right, out)
     solver.destroy()
     matrix.destroy()

@@ -95,8 +95,10 @@ def solve_evolution(
         dim=problem.dim,
         n_dofs=disc.n_dofs,
         fields=len(problem.layout),
+        lattice=_takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
     )
-    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance)
+    scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients
+    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance, scaled=scaled)
     if scheme.name == "explicit":
         steps = _stable_steps(system, steps)
     assert steps is not None
@@ -110,12 +112,17 @@ def solve_evolution(
             states.append(system.snapshot(state.u))
         if k % max(1, steps // 50) == 0:
             report(f"step {k} of {steps}, t = {state.t:.4g}")
-    words = str(choice) if scheme.name != "explicit" else "none (lumped mass)"
+    words = str(system.solver_used) if scheme.name != "explicit" else "none (lumped mass)"
     outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
     last = states[-1]
     spaces = tuple(part.function.function_space for part in last.parts)
     arrays = tuple(np.array([state.parts[k].function.x.array for state in states]) for k in range(len(spaces)))
     return Trajectory(last.mesh, spaces, np.array(times), arrays), outcome, steps
+
+
+def _takes_a_lattice(requested: str, analysis: Analysis) -> bool:
+    """Whether to look for a grid: a matrix that is factorised once is cheaper unless an iteration or two do."""
+    return requested == "fast_diagonalisation" or bool(analysis.linear and analysis.constant_coefficients)
 
 
 def _stable_steps(system: System, steps: int | None) -> int:

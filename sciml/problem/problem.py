@@ -358,6 +358,10 @@ class Problem:
 
     # -- copies ------------------------------------------------------------------------------------------
 
+    def shares_structure(self, other: Problem) -> bool:
+        """Whether both have one declaration and one domain, and differ in real parameters and random fields only."""
+        return self._shared is other._shared and self.domain is other.domain
+
     def with_parameters(self, **values: Any) -> Problem:
         """The same problem with other parameter values.
 
@@ -367,7 +371,9 @@ class Problem:
         other = copy.copy(self)
         other.parameters = ParameterValues(self._declared, self.parameters.plain() | values)
         changed = {k for k, v in other.parameters.plain().items() if v != self.parameters.plain()[k]}
-        if changed & (self.parameters.read | {k for k, p in self._declared.items() if p.structural}):
+        structural = {k for k, p in self._declared.items() if p.structural}
+        # The declaration has to be known before it is shared: what it reads may be among what changed.
+        if changed and (not self._can_be_declared or changed & (self.parameters.read | structural)):
             other._shared = {}
             for stale in ("declaration", "boundary_pieces", "layout"):
                 other.__dict__.pop(stale, None)
@@ -375,6 +381,13 @@ class Problem:
             other._settle_time()
         other.parameters.read |= self.parameters.read
         return other
+
+    @property
+    def _can_be_declared(self) -> bool:
+        try:
+            return self.declaration is not None
+        except ScimlError:
+            return False
 
     # -- the family --------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -96,6 +97,8 @@ class Solver(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     Options: ClassVar[type[SolverOptions]]
+    member_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of options that differ where the members of a family are solved one after the other."""
 
     @abstractmethod
     def supports(self, problem: Problem) -> str | None:
@@ -116,6 +119,10 @@ class Solver(ABC):
 
     def load(self) -> None:  # noqa: B027
         """Import what solving needs, so that the first solve of a process costs no more than the second."""
+
+    def for_members(self) -> Solver:
+        """A solver that keeps what the members of a family share from one call of :meth:`solve` to the next."""
+        return self
 
     @abstractmethod
     def solve(self, problem: Problem, options: Any, context: Context) -> Solution:
@@ -149,10 +156,13 @@ def read_options(solver: Solver, given: Mapping[str, Any]) -> SolverOptions:
 
 def package_versions(*packages: str) -> dict[str, str]:
     """Versions of installed packages, for the record."""
-    found = {}
-    for package in ("sciml", *packages):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    known = {package: _version(package) for package in ("sciml", *packages)}
+    return {package: number for package, number in known.items() if number is not None}
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

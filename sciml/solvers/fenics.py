@@ -52,7 +52,9 @@ class FenicsOptions(SolverOptions):
         "times, one of several fields three times",
     )
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
-    linear_solver: Literal["auto", "direct", "gamg"] = Field("auto", description="how linear systems are solved")
+    linear_solver: Literal["auto", "direct", "gamg", "fast_diagonalisation"] = Field(
+        "auto", description="how linear systems are solved"
+    )
     petsc_options: dict[str, Any] = Field(default_factory=dict, description="PETSc options of the linear solver")
     tolerance: float = Field(1e-10, gt=0, lt=1, description="relative tolerance of Newton's method")
     max_iterations: int = Field(50, ge=1, description="Newton iterations per load step")
@@ -84,6 +86,17 @@ class FenicsSolver(Solver):
     name = "fenics"
     title = "finite elements (DOLFINx), the reference with a measured error"
     Options = FenicsOptions
+    member_defaults = {"measure_error": False}
+
+    def __init__(self) -> None:
+        self._shared: Any = None
+
+    def for_members(self) -> FenicsSolver:
+        from sciml.fem import Shared
+
+        worker = FenicsSolver()
+        worker._shared = Shared()
+        return worker
 
     def supports(self, problem: Problem) -> str | None:
         if problem.dim > 3:
@@ -140,7 +153,11 @@ class FenicsSolver(Solver):
         start, compiled = time.perf_counter(), compile_seconds()
         try:
             outcome = solve_hierarchy(
-                problem, analyse(problem), options, lambda text: context.report(Progress("fenics", text=text))
+                problem,
+                analyse(problem),
+                options,
+                lambda text: context.report(Progress("fenics", text=text)),
+                self._shared,
             )
         except DivergenceError as error:
             error.solution = self._diverged(problem, options, context, error)
