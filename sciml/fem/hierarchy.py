@@ -24,6 +24,7 @@ from mpi4py import MPI
 from sciml.errors import DivergenceError
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, squared_norms, transfer
+from sciml.fem.stabilising import StabilisationChoice, choose_stabilisation
 from sciml.fem.statics import StaticReport, solve_static
 from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
@@ -71,6 +72,8 @@ class Outcome:
     delivered : Level
         The one that answers the request.
     estimate : Estimate or None
+    stabilisation : StabilisationChoice or None
+        Of all levels.
     setup_seconds, solve_seconds : float
     notes : list of str
         What was chosen or left out, and why.
@@ -79,6 +82,7 @@ class Outcome:
     levels: list[Level] = field(default_factory=list)
     delivered: Level = None  # type: ignore[assignment]
     estimate: Estimate | None = None
+    stabilisation: StabilisationChoice | None = None
     setup_seconds: float = 0.0
     solve_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -124,7 +128,7 @@ class _Run:
         """
         start = time.perf_counter()
         options = self.options
-        discretisation = Discretisation(self.problem, data, options.degree)
+        discretisation = Discretisation(self.problem, data, options.degree, stabilised=self._stabilised_on(data))
         discretisation.dirichlet  # noqa: B018  evaluated here so that it counts as set-up
         ready = time.perf_counter()
         label = f"{len(data.cells)} cells, {discretisation.n_dofs} unknowns"
@@ -149,6 +153,17 @@ class _Run:
         level = Level(data, discretisation.snapshot(), outcome)
         self.outcome.levels.append(level)
         return level
+
+    def _stabilised_on(self, data: MeshData) -> bool:
+        """As chosen on the first mesh, the coarsest, so that all levels solve the same equations."""
+        if self.outcome.stabilisation is None:
+            degree = self.options.degree
+            choice = choose_stabilisation(self.options.stabilisation, self.problem, data, degree)
+            self.outcome.stabilisation = choice
+            if choice.name == "supg":
+                # Half an order less is certain; the best rates are often seen.
+                self._orders = (min(self._orders[0], degree + 0.5), min(self._orders[1], degree - 0.5))
+        return self.outcome.stabilisation.name == "supg"
 
     def _solve_evolution(
         self, disc: Discretisation, data: MeshData, finer: int, start: float, ready: float, label: str

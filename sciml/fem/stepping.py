@@ -1,5 +1,7 @@
 """Steps in time for  M ü + C u̇ + F(u, t) = 0  with the discrete mass M, damping C and spatial residual F.
 
+Where stabilisation adds to C what depends on the state, C is taken at a state extrapolated to second order.
+
 =====================  =============================================================================================
 theta                  C (u₁ − u₀)/Δ + θ F(u₁, t₁) + (1 − θ) F(u₀, t₀) = 0; order 2 for θ = ½, else 1
 bdf2                   C (3u₁ − 4u₀ + u₋₁)/(2Δ) + F(u₁, t₁) = 0, the first step by backward Euler; order 2
@@ -80,7 +82,7 @@ class System:
         self.counts = Counts()
         self._n_owned = space.dofmap.index_map.size_local * space.dofmap.index_map_bs
         self.mass = self._matrix(mass_form(problem))
-        self.damping = self._matrix(damping_form(problem))
+        self.damping = self._plain_damping = self._matrix(damping_form(problem))
         form = weak_form(problem)
         self._fixed_stiffness = linear and not depends_on_time(form.jacobian, problem.t)
         self._fixed_load = self._fixed_stiffness and not depends_on_time(form.residual, problem.t)
@@ -142,6 +144,21 @@ class System:
         matrix = fem.petsc.assemble_matrix(self.disc.bilinear(form))
         matrix.assemble()
         return matrix
+
+    def update_damping(self, u: Any, t: float) -> None:
+        """Add to C what stabilisation does, at a state and an instant; once for a steady wind."""
+        upwind = self.disc.upwind_damping
+        if upwind is None or (self.damping is not self._plain_damping and self.disc.steady_upwind):
+            return
+        self._load(u)
+        self.disc.set_time(t)
+        if self.damping is self._plain_damping:
+            self.damping = self._plain_damping.copy()
+        else:
+            self._plain_damping.copy(self.damping, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        fem.petsc.assemble_matrix(self.damping, upwind)
+        self.damping.assemble()
+        self._step_key = None
 
     def force(self, u: Any, t: float, out: Any) -> None:
         """F(u, t) into `out`."""
@@ -290,6 +307,7 @@ class _theta:  # noqa: N801  private, named as the scheme
         self.system, self.theta, self.step = system, scheme.theta, step
 
     def start(self, state: State) -> None:
+        self.before = state.u
         self.old_force = self.system.vector()
         self.system.force(state.u, state.t, self.old_force)
 
@@ -298,6 +316,7 @@ class _theta:  # noqa: N801  private, named as the scheme
         u = state.u.copy()
         system.impose(u, t)
         force, rate = system.vector(), system.vector()
+        system.update_damping((1 + theta) * state.u - theta * self.before, state.t + theta * step)
 
         def residual(u: Any, out: Any) -> None:
             system.force(u, t, force)
@@ -306,6 +325,7 @@ class _theta:  # noqa: N801  private, named as the scheme
 
         system.solve(residual, u, t, (0.0, 1 / step, theta))
         system.force(u, t, self.old_force)
+        self.before = state.u
         return State(t, u)
 
 
@@ -322,6 +342,7 @@ class _bdf2:  # noqa: N801
         lead, history = (1.0, state.u) if before is None else (1.5, 2.0 * state.u - 0.5 * before)
         u = state.u.copy() if before is None else 2.0 * state.u - before
         system.impose(u, t)
+        system.update_damping(u, t)
         force, rate = system.vector(), system.vector()
 
         def residual(u: Any, out: Any) -> None:

@@ -48,6 +48,9 @@ class FenicsOptions(SolverOptions):
     max_work: float = Field(1e8, gt=0, description="unknowns times steps that automatic refinement may reach")
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
     linear_solver: Literal["auto", "direct", "gamg"] = Field("auto", description="how linear systems are solved")
+    stabilisation: Literal["auto", "none", "supg"] = Field(
+        "auto", description="streamline upwinding of advection; auto where the mesh Péclet number exceeds 1"
+    )
     petsc_options: dict[str, Any] = Field(default_factory=dict, description="PETSc options of the linear solver")
     tolerance: float = Field(1e-10, gt=0, lt=1, description="relative tolerance of Newton's method")
     max_iterations: int = Field(50, ge=1, description="Newton iterations per load step")
@@ -156,6 +159,7 @@ class FenicsSolver(Solver):
                 "cell_type": level.function.mesh.data.cell_type,
                 "linear_solver": level.report.linear_solver,
                 "linear_iterations": level.report.linear_iterations,
+                "stabilisation": str(outcome.stabilisation),
                 "start": level.report.start,
                 "levels": outcome.level_sizes,
                 **({"steps": level.steps} if problem.evolves else {}),
