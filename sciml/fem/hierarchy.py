@@ -24,7 +24,7 @@ from mpi4py import MPI
 from sciml.errors import DivergenceError
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, squared_norms, transfer
-from sciml.fem.stabilising import StabilisationChoice, choose_stabilisation
+from sciml.forms.peclet import StabilisationChoice, choose_stabilisation
 from sciml.fem.statics import StaticReport, solve_static
 from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
@@ -116,6 +116,7 @@ class _Run:
             self._scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
             order = self._scheme.order
             self._orders = (min(self._orders[0], order), min(self._orders[1], order))
+        self._usual = self._orders
 
     def solve(self, data: MeshData, finer: int = 0) -> Level:
         """Solve on one mesh.
@@ -161,7 +162,7 @@ class _Run:
             choice = choose_stabilisation(self.options.stabilisation, self.problem, data, degree)
             self.outcome.stabilisation = choice
             if choice.name == "supg":
-                # Half an order less is certain; the best rates are often seen.
+                # What is certain, where nothing can be observed; half an order more is usual.
                 self._orders = (min(self._orders[0], degree + 0.5), min(self._orders[1], degree - 0.5))
         return self.outcome.stabilisation.name == "supg"
 
@@ -292,7 +293,7 @@ class _Run:
         from those an error cannot be extrapolated, from a finer level it can.
         """
         estimate = self.outcome.estimate
-        expected_l2, expected_h1 = self._orders
+        expected_l2, expected_h1 = self._usual
         if estimate is None or len(self.outcome.levels) < 3 or self.outcome.levels[-1] is not self.outcome.delivered:
             return
         if max(expected_l2 - estimate.rate_l2, expected_h1 - estimate.rate_h1) <= _RATE_GAP:

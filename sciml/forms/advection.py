@@ -20,12 +20,13 @@ from ufl import classes
 from sciml.forms.balance import balance, separate
 from sciml.forms.lowering import depends_on, lower
 from sciml.forms.pointwise import PointwiseOperator, pointwise
-from sciml.problem import BoundaryPiece, Dirichlet, Neumann, Problem, symbol
+from sciml.problem import BoundaryPiece, Box, Dirichlet, Neumann, Problem, symbol
 
 __all__ = ["Transport", "entering_without_data", "leaving_with_data", "times_to_try", "transport"]
 
 _SAMPLES = 64
-_TANGENTIAL = 1e-8
+_TANGENTIAL, _TANGENTIAL_TO_FACETS = 1e-8, 0.1
+"""b·n/|b| that counts as zero on a box, and where facets follow a curved wall only approximately."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,13 +131,13 @@ def leaving_with_data(problem: Problem) -> list[Dirichlet]:
             condition = piece.conditions[carried.component]
             if isinstance(condition, Dirichlet) and condition not in found:
                 leaving = np.min([_outward(p, carried, piece) for p in times_to_try(problem)], axis=0)
-                if (leaving > _TANGENTIAL).any():
+                if (leaving > _tangential(problem)).any():
                     found.append(condition)
     return found
 
 
-def entering_without_data(problem: Problem) -> list[str]:
-    """Parts of the boundary through which the wind enters and that prescribe nothing, for laws without a flux."""
+def entering_without_data(problem: Problem) -> list[np.ndarray]:
+    """A point each of the parts through which the wind enters and that prescribe nothing, for laws without a flux."""
     found = []
     for carried in _carried(problem):
         for piece in problem.boundary_pieces:
@@ -145,8 +146,8 @@ def entering_without_data(problem: Problem) -> list[str]:
             if not free or not isinstance(balance(problem).flux, classes.Zero):
                 continue
             entering = np.max([_outward(p, carried, piece) for p in times_to_try(problem)], axis=0)
-            if (entering < -_TANGENTIAL).any():
-                found.append(_place(piece))
+            if (entering < -_tangential(problem)).any():
+                found.append(_samples(piece)[0][int(entering.argmin())])
     return found
 
 
@@ -161,14 +162,16 @@ def _carried(problem: Problem) -> list[Transport]:
 
 def _outward(problem: Problem, carried: Transport, piece: BoundaryPiece) -> np.ndarray:
     """b·n at points of a part, in multiples of the largest |b| there."""
-    points, normals = piece.part.sample(_SAMPLES, np.random.default_rng(0))
+    points, normals = _samples(piece)
     program = problem.derived(("velocity", carried.component), lambda: pointwise(problem, carried.velocity).program)
     velocity = PointwiseOperator(problem, program).at(points)
     fastest = np.linalg.norm(velocity, axis=1).max()
     return (velocity * normals).sum(axis=1) / (fastest or 1.0)
 
 
-def _place(piece: BoundaryPiece) -> str:
-    """A point of a part, for people."""
-    points, _ = piece.part.sample(1, np.random.default_rng(0))
-    return str(np.round(points[0], 6).tolist())
+def _tangential(problem: Problem) -> float:
+    return _TANGENTIAL if isinstance(problem.domain, Box) else _TANGENTIAL_TO_FACETS
+
+
+def _samples(piece: BoundaryPiece) -> tuple[np.ndarray, np.ndarray]:
+    return piece.part.sample(_SAMPLES, np.random.default_rng(0))

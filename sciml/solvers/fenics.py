@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sciml.errors import DivergenceError, DomainError, OptionError
-from sciml.forms import analyse
+from sciml.forms import analyse, leaving_with_data
+from sciml.forms.peclet import refuse_stabilisation
 from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, ErrorEstimate, FEEvolution, FEField, Seconds, Solution
@@ -91,6 +92,12 @@ class FenicsSolver(Solver):
                 "FEniCSx is not installed (on Linux x86-64 `pip install dolfinx-solver-real`, elsewhere "
                 "`conda install -c conda-forge fenics-dolfinx`)"
             )
+        leaving = leaving_with_data(problem)
+        if leaving:
+            return (
+                f"its law has no diffusion, so that data where the solution is carried out ({leaving[0]}) determine it "
+                f"twice; Galerkin's method takes data on the inflow alone"
+            )
         return None
 
     def check(self, problem: Problem, options: FenicsOptions, device: str) -> None:
@@ -101,6 +108,7 @@ class FenicsSolver(Solver):
         if not isinstance(problem.domain, Box):
             problem.domain.mesh(options.cells)
         self._check_time(problem, options)
+        refuse_stabilisation(problem, options.stabilisation)
 
     @staticmethod
     def _check_time(problem: Problem, options: FenicsOptions) -> None:

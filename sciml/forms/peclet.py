@@ -9,8 +9,9 @@ import torch
 import ufl
 
 from sciml.errors import OptionError
-from sciml.forms import PointwiseOperator, condition_value, initial_value, pointwise
 from sciml.forms.advection import Transport, times_to_try, transport
+from sciml.forms.pointwise import PointwiseOperator, condition_value, initial_value, pointwise
+from sciml.forms.program import Program
 from sciml.problem import MeshData, Problem
 
 __all__ = ["StabilisationChoice", "choose_stabilisation", "mesh_peclet", "refuse_stabilisation"]
@@ -150,7 +151,7 @@ def _at_given_values(problem: Problem, carried: Transport, points: np.ndarray) -
     return best[:, :dim], best[:, dim:].reshape(-1, dim, dim)
 
 
-def _program(problem: Problem, carried: Transport) -> object:
+def _program(problem: Problem, carried: Transport) -> Program:
     dim = problem.dim
     spread = [carried.diffusivity[i, j] for i in range(dim) for j in range(dim)]
     return pointwise(problem, ufl.as_vector([*(carried.velocity[i] for i in range(dim)), *spread])).program
