@@ -22,12 +22,13 @@ import numpy as np
 from mpi4py import MPI
 
 from sciml.errors import DivergenceError
+from sciml.fem.adaptive import LOCAL_ORDER, Control
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, squared_norms, transfer
-from sciml.forms.peclet import StabilisationChoice, choose_stabilisation
 from sciml.fem.statics import StaticReport, solve_static
 from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
+from sciml.forms.peclet import StabilisationChoice, choose_stabilisation
 from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, MeshData, Problem
 
@@ -36,6 +37,8 @@ __all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
 _START = {1: 32, 2: 16, 3: 4}
 _RATE_GAP = 0.25
 _STEPS = 64
+_SHORTEST = 1e-10
+"""Shortest adaptive step, as a share of the whole time."""
 _WORTH_A_TRY = 20_000
 """Unknowns up to which a mesh is refined because Newton's method failed on it."""
 
@@ -175,14 +178,26 @@ class _Run:
         if steps is None and self._scheme.name != "explicit":
             steps = _STEPS
         steps = None if steps is None else max(1, round(steps * 2.0**finer))
+        control = self._control(finer)
         trajectory, report, steps = solve_evolution(
-            disc, self.analysis, self.options, steps, lambda text: self.report(f"{label}: {text}")
+            disc, self.analysis, self.options, steps, lambda text: self.report(f"{label}: {text}"), control
         )
         self.outcome.setup_seconds += ready - start
         self.outcome.solve_seconds += time.perf_counter() - ready
         level = Level(data, trajectory.at(float(trajectory.times[-1])), report, trajectory, steps)
         self.outcome.levels.append(level)
         return level
+
+    def _control(self, finer: int) -> Control | None:
+        """Of adaptive steps: half as long on a finer level, since the local error is of the third order."""
+        options, duration = self.options, self.problem.time.duration
+        if options.step_tolerance is None:
+            return None
+        return Control(
+            options.step_tolerance * 2.0 ** (-LOCAL_ORDER * finer),
+            options.min_step or _SHORTEST * duration,
+            (options.max_step or duration / 8) * 2.0**-finer,
+        )
 
     def on_box(self, cells: int) -> Outcome:
         """`cells` per axis; the two coarser levels that nest in it, or else finer ones, measure the error."""

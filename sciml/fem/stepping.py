@@ -244,6 +244,22 @@ class System:
         if self._solver is None:
             self._solver = LinearSolver(self.choice, self.disc.comm)
 
+    def norm(self, vector: Any) -> float:
+        """The L2 norm weighted by the damping, that of C without what stabilisation adds."""
+        work = self.vector()
+        self._plain_damping.mult(vector, work)
+        return float(np.sqrt(max(vector.dot(work), 0.0)))
+
+    def damped(self, vector: Any, weight: float) -> Any:
+        """(C + ∂F/∂u / w)⁻¹ C x with the matrix w C + ∂F/∂u of the last step; zero where u is prescribed."""
+        right, out = self.vector(), self.vector()
+        self.damping.mult(vector, right)
+        right.scale(weight)
+        right.array[self.constrained] = 0.0
+        assert self._solver is not None
+        self.counts.linear += self._solver.solve(self._step_matrix, right, out)
+        return out
+
     def lumped_mass(self) -> np.ndarray:
         """Row sums of M.
 

@@ -9,6 +9,7 @@ import numpy as np
 from dolfinx import fem
 
 from sciml.errors import OptionError
+from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction
@@ -62,7 +63,12 @@ def _lagrange(nodes: np.ndarray, x: float) -> np.ndarray:
 
 
 def solve_evolution(
-    disc: Discretisation, analysis: Analysis, options: Any, steps: int | None, report: Report
+    disc: Discretisation,
+    analysis: Analysis,
+    options: Any,
+    steps: int | None,
+    report: Report,
+    control: Control | None = None,
 ) -> tuple[Trajectory, StaticReport, int]:
     """Run through the problem's time.
 
@@ -76,6 +82,8 @@ def solve_evolution(
         Number of steps; None takes nine tenths of the longest stable step (scheme=explicit).
     report : callable
         Takes a line of text.
+    control : Control, optional
+        Takes steps as long as their local error allows, in place of equal ones.
 
     Returns
     -------
@@ -92,6 +100,8 @@ def solve_evolution(
         n_dofs=disc.n_dofs,
     )
     system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance)
+    if control is not None:
+        return _solve_adaptively(system, control, options.snapshots, str(choice), report)
     if scheme.name == "explicit":
         steps = _stable_steps(system, steps)
     assert steps is not None
@@ -110,6 +120,28 @@ def solve_evolution(
     last = states[-1]
     arrays = np.array([state.function.x.array for state in states])
     return Trajectory(last.mesh, last.function.function_space, np.array(times), arrays), outcome, steps
+
+
+def _solve_adaptively(
+    system: System, control: Control, snapshots: int, words: str, report: Report
+) -> tuple[Trajectory, StaticReport, int]:
+    """States at equal instants and at the eighths of the time, interpolated inside of the steps."""
+    time = system.problem.time
+    shares = np.union1d(np.linspace(0, 1, snapshots), np.arange(_EIGHTHS + 1) / _EIGHTHS)
+    wanted = time.start + time.duration * shares
+    states: list[FEFunction] = []
+    for step in march_adaptively(system, control):
+        until = len(wanted) if step.end >= time.end else int(np.searchsorted(wanted, step.end, side="right"))
+        states += [system.snapshot(step.at(t)) for t in wanted[len(states) : until]]
+        report(f"step {len(control.taken)}, t = {step.end:.4g}, length {step.end - step.start:.2g}")
+    taken = control.taken
+    start = (
+        f"tr-bdf2, {len(taken)} steps from {min(taken):.3g} to {max(taken):.3g} long, {control.rejected} rejected"
+    )
+    outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, start)
+    last = states[-1]
+    arrays = np.array([state.function.x.array for state in states])
+    return Trajectory(last.mesh, last.function.function_space, wanted, arrays), outcome, len(taken)
 
 
 def _stable_steps(system: System, steps: int | None) -> int:

@@ -25,8 +25,8 @@ from sciml.problem import BoundaryPiece, Box, Dirichlet, Neumann, Problem, symbo
 __all__ = ["Transport", "entering_without_data", "leaving_with_data", "times_to_try", "transport"]
 
 _SAMPLES = 64
-_TANGENTIAL, _TANGENTIAL_TO_FACETS = 1e-8, 0.1
-"""b·n/|b| that counts as zero on a box, and where facets follow a curved wall only approximately."""
+_TANGENTIAL, _TANGENTIAL_TO_FACETS = 1e-8, 0.2
+"""b·n/|b| that counts as zero: on a box, and where 16 facets and more follow a circle."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -188,8 +188,8 @@ def _check_balance(problem: Problem) -> None:
 def _check_inflow(problem: Problem) -> None:
     for point in entering_without_data(problem)[:1]:
         raise ConditionError(
-            f"The law has no flux, so its solution is carried in from the boundary, and at {np.round(point, 6).tolist()} "
-            f"nothing is prescribed; add a Dirichlet condition on the inflow."
+            f"The law has no flux, so its solution is carried in from the boundary, and nothing is prescribed at "
+            f"{np.round(point, 6).tolist()}; add a Dirichlet condition on the inflow."
         )
 
 

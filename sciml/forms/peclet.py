@@ -131,7 +131,7 @@ def _tensor_edges(corners: np.ndarray) -> np.ndarray:
 
 
 def _at_given_values(problem: Problem, carried: Transport, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """b and κ at points, where they depend on the unknown at the value for which |b| is largest."""
+    """Wind and κ at points; where they depend on the unknown, at the value for which the wind is fastest."""
     dim = problem.dim
     program = problem.derived(("wind and spread", carried.component), lambda: _program(problem, carried))
     operator = PointwiseOperator(problem, program)

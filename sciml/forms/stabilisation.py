@@ -1,6 +1,6 @@
 """Streamline upwinding (SUPG), derived from the law: terms that keep advection from oscillating.
 
-With the wind b, the diffusivity κ and the reaction σ of :mod:`sciml.forms.advection`, the weak form gets, in every cell,
+With the wind b, the diffusivity κ and the reaction σ of :mod:`sciml.forms.advection`, the weak form gets in every cell
 
     ∫ τ b·∇v (damping ∂u/∂t − div flux + reaction − load) dx,
 
@@ -13,9 +13,9 @@ for P1 in one dimension the formula of Shakib, [(2|b|/h)² + 9 (4κ/h²)² + σ�
 cell along the wind. The length of a step in time does not enter: for a steady wind the scheme is stable for all steps
 without, and with it the terms would vanish as steps get shorter.
 
-A. N. Brooks, T. J. R. Hughes, Comput. Methods Appl. Mech. Eng. 32 (1982) 199; F. Shakib, T. J. R. Hughes, Z. Johan, ibid.
-89 (1991) 141; T. E. Tezduyar, Y. J. Park, ibid. 59 (1986) 307 (length of a cell); V. John, J. Novo, SIAM J. Numer. Anal. 49
-(2011) 1149 (in time).
+A. N. Brooks, T. J. R. Hughes, Comput. Methods Appl. Mech. Eng. 32 (1982) 199; F. Shakib, T. J. R. Hughes, Z. Johan,
+ibid. 89 (1991) 141; T. E. Tezduyar, Y. J. Park, ibid. 59 (1986) 307 (length of a cell); V. John, J. Novo, SIAM J.
+Numer. Anal. 49 (2011) 1149 (in time).
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def _upwind(problem: Problem, carried: Transport, gradients: list[Any], degree: 
     diffusion = _DIFFUSION * degree**2 * sum(ufl.dot(g, ufl.dot(spread, g)) for g in gradients)
     rate: Any = advection**2 + diffusion**2 + carried.reaction**2
     slope = ufl.grad(_component(problem, problem.declaration.v, carried))
-    return ufl.dot(wind, slope) / ufl.sqrt(rate + _TINY)
+    along: Any = ufl.dot(wind, slope)
+    return along / ufl.sqrt(rate + _TINY)
 
 
 def _component(problem: Problem, expression: Any, carried: Transport) -> Any:

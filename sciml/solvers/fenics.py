@@ -40,6 +40,11 @@ class FenicsOptions(SolverOptions):
     max_unknowns: int = Field(300_000, ge=10, description="largest system that automatic refinement may build")
     steps: int | None = Field(None, ge=1, description="equal steps in time")
     step: float | None = Field(None, gt=0, description="length of a step in time, in place of steps")
+    step_tolerance: float | None = Field(
+        None, gt=0, lt=1, description="relative local error of a step: steps as long as it allows, by TR-BDF2"
+    )
+    min_step: float | None = Field(None, gt=0, description="shortest step of step_tolerance (1e-10 of the time)")
+    max_step: float | None = Field(None, gt=0, description="longest step of step_tolerance (an eighth of the time)")
     scheme: Literal["auto", "theta", "bdf2", "newmark", "generalised_alpha", "explicit"] = Field(
         "auto", description="time integrator: bdf2 for laws with ∂u/∂t alone, newmark with ∂²u/∂t², or the one named"
     )
@@ -113,7 +118,8 @@ class FenicsSolver(Solver):
     @staticmethod
     def _check_time(problem: Problem, options: FenicsOptions) -> None:
         if not problem.evolves:
-            given = [name for name in ("steps", "step") if getattr(options, name) is not None]
+            names = ("steps", "step", "step_tolerance", "min_step", "max_step")
+            given = [name for name in names if getattr(options, name) is not None]
             if given:
                 raise OptionError(f"`{given[0]}` is for problems that run in time; {problem!r} does not.")
             return
@@ -127,6 +133,25 @@ class FenicsSolver(Solver):
                     f"steps={max(1, round(ratio))} it is {problem.time.duration / max(1, round(ratio)):.6g}."
                 )
         choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
+        FenicsSolver._check_adaptive(problem, options)
+
+    @staticmethod
+    def _check_adaptive(problem: Problem, options: FenicsOptions) -> None:
+        shortest, longest = options.min_step or 0.0, options.max_step or problem.time.duration
+        if options.step_tolerance is None:
+            given = [name for name in ("min_step", "max_step") if getattr(options, name) is not None]
+            if given:
+                raise OptionError(f"`{given[0]}` goes with `step_tolerance`; equal steps take `steps` or `step`.")
+            return
+        fixed = [name for name in ("steps", "step") if getattr(options, name) is not None]
+        if fixed:
+            raise OptionError(f"`{fixed[0]}` and `step_tolerance` are both given; one of them decides the steps.")
+        if problem.declaration.mass is not None or options.scheme != "auto":
+            raise OptionError(
+                "`step_tolerance` takes TR-BDF2, for laws with ∂u/∂t alone: leave `scheme` at auto, or give `steps`."
+            )
+        if shortest >= longest:
+            raise OptionError(f"min_step={shortest:g} must be shorter than max_step={longest:g}.")
 
     def load(self) -> None:
         importlib.import_module("sciml.fem.hierarchy")
