@@ -21,6 +21,7 @@ from ufl import Identity, cos, exp, grad, inner, pi, sin, sym, tr
 import sciml
 from sciml import Box, Dirichlet, Problem, load_problem, vector
 from sciml.fem import Discretisation
+from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.stepping import System, march, stable_step
 from sciml.forms import reverse_jet, strong_residual, taylor_jet
@@ -353,6 +354,39 @@ def advection() -> Iterator[Row]:
                 yield label, gap, bound, stabilisation == "none" or gap <= 0.06
 
 
+def adaptive_steps() -> Iterator[Row]:
+    """Steps that follow the solution against equal steps of BDF2 at equal error, counted in linear solves."""
+    transients = {
+        "a layer of 1/300 at the start": lambda t: 3 * exp(-300 * t) + cos(2 * t),
+        "a pulse in the middle": lambda t: 3 * exp(-300 * (t - 0.5) ** 2) + cos(2 * t),
+    }
+    for name, factor in transients.items():
+        problem = Problem(
+            domain=Box(0.0, 1.0),
+            time=1.0,
+            damping=1.0,
+            flux=lambda u: grad(u) / 10,
+            exact=lambda x, t, factor=factor: factor(t) * sin(pi * x[0]),
+            conditions=[Dirichlet(on="boundary")],
+        )
+        gaps = []
+        for tolerance in (1e-4, 1e-4 / 8):
+            system, control = _system(problem, 12, 3), Control(tolerance, 1e-10, 0.125)
+            gaps.append(max(_error_at(system, step.u[1], step.end) for step in march_adaptively(system, control)))
+        slope = float(np.log2(gaps[0] / gaps[1]))
+        yield f"heat with {name}: order in the steps", slope, "2 ± 0.35", abs(slope - 2) <= 0.35
+        solves, equal, system = system.counts.linear, 3200, _system(problem, 12, 3)
+        largest = max(_error_at(system, state.u, state.t) for state in march(system, Scheme("bdf2"), equal))
+        # BDF2 is of second order.
+        ratio = equal * float(np.sqrt(largest / gaps[1])) / solves
+        yield f"heat with {name}: solves of equal steps / of adaptive ones", ratio, "≥ 2", ratio >= 2
+
+
+def _error_at(system: System, vector: object, instant: float) -> float:
+    problem = system.problem.at_time(instant)
+    return measure_errors(FEField(problem, system.snapshot(vector)), ExactField(problem)).l2
+
+
 def sine() -> Iterator[Row]:
     """Poisson's equation with sines in 2-D by the plain PINN with default options."""
     solution = sciml.solve("poisson/sine", "deepxde")
@@ -375,6 +409,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "time_orders": time_orders,
     "waves": waves,
     "advection": advection,
+    "adaptive_steps": adaptive_steps,
     "sine": sine,
 }
 

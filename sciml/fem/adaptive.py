@@ -78,7 +78,7 @@ class Step:
     def at(self, t: float) -> Any:
         """The state at an instant of the step, by cubic Hermite interpolation (of order 4)."""
         length = self.end - self.start
-        s = (t - self.start) / length
+        s = float(t - self.start) / length
         out = (1 + 2 * s) * (1 - s) ** 2 * self.u[0] + s**2 * (3 - 2 * s) * self.u[1]
         out.axpy(length * s * (1 - s) ** 2, self.rates[0])
         out.axpy(length * s**2 * (s - 1), self.rates[1])

@@ -119,6 +119,9 @@ class _Run:
             self._scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
             order = self._scheme.order
             self._orders = (min(self._orders[0], order), min(self._orders[1], order))
+            if options.step_tolerance is not None:
+                # Steps of changing length make rates uneven: less is believed.
+                self._best = (min(self._best[0], order + 0.5), min(self._best[1], order + 0.5))
         self._usual = self._orders
 
     def solve(self, data: MeshData, finer: int = 0) -> Level:

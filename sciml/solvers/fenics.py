@@ -196,6 +196,7 @@ class FenicsSolver(Solver):
                 "start": level.report.start,
                 "levels": outcome.level_sizes,
                 **({"steps": level.steps} if problem.evolves else {}),
+                **({"rejected_steps": level.report.rejected} if options.step_tolerance is not None else {}),
                 "compile_seconds": compile_seconds() - compiled,
                 "notes": outcome.notes,
             },
