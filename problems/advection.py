@@ -155,8 +155,8 @@ class QuarterTurn(Problem):
     When it breaks: Cells wider than the ridge leave ripples along it. Without upwinding elements of degree 2
     lose one order.
 
-    Classical baseline: The formula along characteristics; elements with streamline upwinding, which are between
-    orders degree + ½ and degree + 1 here.
+    Classical baseline: The formula along characteristics; elements with streamline upwinding, of order
+    degree + ½ at least.
 
     Source: Textbook; Johnson (1987), Numerical Solution of Partial Differential Equations by the Finite Element
     Method, chapter 9.
@@ -215,7 +215,9 @@ class SkewLayer(Problem):
     domain = Box((0.0, 0.0), (1.0, 1.0))
     peclet = parameter(1e6, above=0, draw=(1e3, 1e8), log=True, doc="Péclet number")
     angle = parameter(45.0, between=(1.0, 89.0), draw=(10.0, 60.0), unit="degrees", doc="direction of the wind")
-    width = parameter(0.05, above=0, draw=(0.01, 0.5), log=True, unit="length", doc="half the width of the layer")
+    width = parameter(
+        0.05, between=(0.01, 1.0), draw=(0.01, 0.5), log=True, unit="length", doc="half the width of the layer"
+    )
     conditions = (Dirichlet(on=["left", "bottom"]), Neumann(on=["right", "top"]))
 
     @property
