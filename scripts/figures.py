@@ -23,6 +23,7 @@ from ufl import Identity, cos, exp, grad, inner, pi, sin, sym, tr
 import sciml
 from sciml import Box, Dirichlet, Periodic, Problem, load_problem, vector
 from sciml.fem import Discretisation
+from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.statics import solve_static
 from sciml.fem.stepping import System, march, stable_step
@@ -203,7 +204,12 @@ def own_error() -> Iterator[Row]:
     cases += [
         ("poisson/peak", {"degree": 2, "cells": 128}),
         ("advection_diffusion/two_peaks", {"degree": 2, "cells": 128}),
+        ("advection/inflow", {"degree": 2, "cells": 32, "steps": 2048}),
+        ("advection_diffusion/boundary_layer", {"degree": 1, "cells": 32}),
+        ("advection_diffusion/corner_layers", {"degree": 2, "cells": 32}),
     ]
+    cases += [("advection/quarter_turn", {"degree": d, "cells": n}) for d in (1, 2, 3) for n in (16, 32)]
+    cases += [("advection/skew_layer", {"degree": d, "cells": n}) for d, n in ((1, 64), (2, 32), (3, 32))]
     for name, options in cases:
         structural = {key: options.pop(key) for key in ("dim",) if key in options}
         solution = sciml.solve(load_problem(name, **structural), "fenics", **options)
@@ -284,9 +290,10 @@ def _dense_twin(disc: Discretisation, columns: np.ndarray) -> np.ndarray:
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-def _system(problem: Problem, cells: int, degree: int) -> System:
-    disc = Discretisation(problem, problem.domain.mesh(cells), degree)
-    choice = choose_linear_solver("direct", symmetric=True, definite=True, dim=problem.dim, n_dofs=disc.n_dofs)
+def _system(problem: Problem, cells: int, degree: int, *, stabilised: bool = False) -> System:
+    disc = Discretisation(problem, problem.domain.mesh(cells), degree, stabilised=stabilised)
+    even = not stabilised
+    choice = choose_linear_solver("direct", symmetric=even, definite=even, dim=problem.dim, n_dofs=disc.n_dofs)
     return System(disc, choice, linear=bool(sciml.analyse(problem).linear))
 
 
@@ -396,6 +403,78 @@ def darcy() -> Iterator[Row]:
     yield "Darcy: order of the labels' error (the medium is sampled anew)", rate, "≥ 1", rate >= 1
 
 
+# -- advection ---------------------------------------------------------------------------------------------------------
+
+
+def advection() -> Iterator[Row]:
+    """Streamline upwinding: orders without diffusion, steady and in time, and layers thinner than a cell."""
+    for degree in (1, 2, 3):
+        problem = load_problem("advection/quarter_turn")
+        errors = [sciml.solve(problem, degree=degree, cells=n, measure_error=False).error() for n in (32, 64)]
+        slope = float(np.log2(errors[0].relative_l2 / errors[1].relative_l2))
+        yield f"steady advection, curved wind, P{degree}: order in L2", slope, f"≥ {degree}.5", slope >= degree + 0.5
+    pulse = Problem(
+        domain=Box(0.0, 1.0),
+        time=0.5,
+        damping=1.0,
+        reaction=lambda u: u.dx(0),
+        load=0.0,
+        exact=lambda x, t: exp(-50 * (x[0] - t - 0.2) ** 2) + sin(5 * (x[0] - t)),
+        conditions=[Dirichlet(on="left")],
+    )
+    for degree, cells, steps in ((1, (64, 128), (800, 1600)), (2, (32, 64), (800, 3200)), (3, (16, 32), (400, 1600))):
+        runs = zip(cells, steps, strict=True)
+        gaps = [_final_error(_system(pulse, n, degree, stabilised=True), Scheme("bdf2"), m) for n, m in runs]
+        slope = float(np.log2(gaps[0] / gaps[1]))
+        yield f"advection in time, fine steps, P{degree}: order in L2", slope, f"≥ {degree}.5", slope >= degree + 0.5
+    for name, cells in (("boundary_layer", 32), ("corner_layers", 16)):
+        for degree in (1, 2, 3):
+            problem = load_problem(f"advection_diffusion/{name}", peclet=1e4)
+            for stabilisation in ("auto", "none"):
+                solution = sciml.solve(
+                    problem, degree=degree, cells=cells, measure_error=False, stabilisation=stabilisation
+                )
+                axis = np.linspace(0, 1 - 2 / cells, 201)
+                points = np.stack(np.meshgrid(*[axis] * problem.dim), axis=-1).reshape(-1, problem.dim)
+                gap = float(np.abs(solution.evaluate(points) - points.prod(axis=1)).max())
+                label = f"{name}, P{degree}, Péclet 1e4, stabilisation={stabilisation}: largest error off the layer"
+                bound = "≤ 0.06" if stabilisation == "auto" else "(to compare)"
+                yield label, gap, bound, stabilisation == "none" or gap <= 0.06
+
+
+def adaptive_steps() -> Iterator[Row]:
+    """Steps that follow the solution against equal steps of BDF2 at equal error, counted in linear solves."""
+    transients = {
+        "a layer of 1/300 at the start": lambda t: 3 * exp(-300 * t) + cos(2 * t),
+        "a pulse in the middle": lambda t: 3 * exp(-300 * (t - 0.5) ** 2) + cos(2 * t),
+    }
+    for name, factor in transients.items():
+        problem = Problem(
+            domain=Box(0.0, 1.0),
+            time=1.0,
+            damping=1.0,
+            flux=lambda u: grad(u) / 10,
+            exact=lambda x, t, factor=factor: factor(t) * sin(pi * x[0]),
+            conditions=[Dirichlet(on="boundary")],
+        )
+        gaps = []
+        for tolerance in (1e-4, 1e-4 / 8):
+            system, control = _system(problem, 12, 3), Control(tolerance, 1e-10, 0.125)
+            gaps.append(max(_error_at(system, step.u[1], step.end) for step in march_adaptively(system, control)))
+        slope = float(np.log2(gaps[0] / gaps[1]))
+        yield f"heat with {name}: order in the steps", slope, "2 ± 0.35", abs(slope - 2) <= 0.35
+        solves, equal, system = system.counts.linear, 3200, _system(problem, 12, 3)
+        largest = max(_error_at(system, state.u, state.t) for state in march(system, Scheme("bdf2"), equal))
+        # BDF2 is of second order.
+        ratio = equal * float(np.sqrt(largest / gaps[1])) / solves
+        yield f"heat with {name}: solves of equal steps / of adaptive ones", ratio, "≥ 2", ratio >= 2
+
+
+def _error_at(system: System, vector: object, instant: float) -> float:
+    problem = system.problem.at_time(instant)
+    return measure_errors(FEField(problem, system.snapshot(vector)), ExactField(problem)).l2
+
+
 def sine() -> Iterator[Row]:
     """Poisson's equation with sines in 2-D by the plain PINN with default options."""
     solution = sciml.solve("poisson/sine", "deepxde")
@@ -437,6 +516,8 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "waves": waves,
     "stencil": stencil,
     "darcy": darcy,
+    "advection": advection,
+    "adaptive_steps": adaptive_steps,
     "sine": sine,
     "defaults": defaults,
 }

@@ -24,6 +24,7 @@ from sciml.fem.lattice import Lattice, lattice_of
 from sciml.fem.meshes import FEMesh, coordinate_element
 from sciml.fem.spaces import Splitting, flat, unknown_element
 from sciml.forms import check_degree, condition_value, weak_form
+from sciml.forms.stabilisation import Stabilisation, stabilisation
 from sciml.problem import MeshData, Points, Problem, part_name
 from sciml.problem.coefficients import RegionCoefficient
 
@@ -58,11 +59,11 @@ class _Symbols:
     degree: int
     geometry_degree: int
 
-    def move(self, form: ufl.Form) -> ufl.Form:
-        """The form on the concrete mesh, with quadrature degrees set."""
+    def move(self, form: ufl.Form, more: dict[Any, Any] | None = None) -> ufl.Form:
+        """The form on the concrete mesh, with quadrature degrees set; `more` says what further symbols stand for."""
         moved = []
         for integral in expand_derivatives(form).integrals():
-            integrand = apply_derivatives(ufl.replace(integral.integrand(), self.mapping))
+            integrand = apply_derivatives(ufl.replace(integral.integrand(), self.mapping | (more or {})))
             metadata = {"quadrature_degree": self._quadrature_degree(integrand)} | integral.metadata()
             moved.append(integral.reconstruct(integrand=integrand, domain=self.mesh, metadata=metadata))
         return ufl.Form(moved)
@@ -130,6 +131,8 @@ class Discretisation:
         Polynomial degree, 1 to 4.
     comm : MPI communicator
         Defaults to the world.
+    stabilised : bool
+        Whether streamline upwinding is added, see :mod:`sciml.forms.stabilisation`.
 
     Attributes
     ----------
@@ -144,12 +147,20 @@ class Discretisation:
     It can be handed on to other members of the problem's family, see :meth:`rebind`.
     """
 
-    def __init__(self, problem: Problem, data: MeshData, degree: int, comm: MPI.Intracomm = MPI.COMM_WORLD) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        data: MeshData,
+        degree: int,
+        comm: MPI.Intracomm = MPI.COMM_WORLD,
+        *,
+        stabilised: bool = False,
+    ) -> None:
         if not 1 <= degree <= 4:
             raise OptionError(
                 f"degree={degree}: the unknown's gradient needs a degree of at least 1, and 4 is the highest offered."
             )
-        self.problem, self.degree = problem, degree
+        self.problem, self.degree, self.stabilised = problem, degree, stabilised
         self.mesh = FEMesh(data, problem.domain, comm)
         check_degree(problem, degree)
         self.space = fem.functionspace(self.mesh.mesh, unknown_element(problem, data.cell_type, degree))
@@ -159,7 +170,7 @@ class Discretisation:
         self._symbols = symbols_on(problem, data, degree)
         self._constants = self._bind_constants()
         self._functions = self._bind_coefficients()
-        forms = problem.derived(("forms", data.cell_type, data.degree, degree), self._forms)
+        forms = problem.derived(("forms", data.cell_type, data.degree, degree, stabilised), self._forms)
         self.residual, self.jacobian = (self.bind(form, [self.space] * (rank + 1)) for rank, form in enumerate(forms))
 
     @property
@@ -179,9 +190,36 @@ class Discretisation:
 
     def _forms(self) -> tuple[ufl.Form, ufl.Form]:
         residual = self._symbols.move(weak_form(self.problem).residual)
+        if self.stabilised:
+            residual += self._symbols.move(self._stabilisation.residual, self._frame)
         direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
         # The quadrature rule of the residual holds for its derivative, so that Newton's method stays exact.
         return residual, expand_derivatives(ufl.derivative(residual, self._symbols.unknown, direction))
+
+    @property
+    def _stabilisation(self) -> Stabilisation:
+        simplex, factor = self.mesh.data.cell.is_simplex, weak_form(self.problem).load_factor
+        return self.problem.derived(
+            ("stabilisation", self.degree, simplex), lambda: stabilisation(self.problem, factor, self.degree, simplex)
+        )
+
+    @property
+    def _frame(self) -> dict[Any, Any]:
+        return {self._stabilisation.frame: ufl.JacobianInverse(self._symbols.mesh)}
+
+    @cached_property
+    def upwind_damping(self) -> fem.Form | None:
+        """What stabilisation adds to the damping matrix, at the present state and time; None if nothing."""
+        if not self.stabilised or self._stabilisation.damping is None:
+            return None
+        direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
+        rate = {self.problem.declaration.rates[0]: direction}
+        return self.bind(self._symbols.move(self._stabilisation.damping, self._frame | rate), [self.space] * 2)
+
+    @cached_property
+    def steady_upwind(self) -> bool:
+        """Whether :attr:`upwind_damping` depends neither on the state nor on the time."""
+        return self._stabilisation.steady
 
     def bind(self, form: ufl.Form, spaces: list[fem.FunctionSpace]) -> fem.Form:
         """Compile a form in concrete symbols and attach this mesh's data."""

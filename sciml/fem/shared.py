@@ -23,7 +23,7 @@ class Shared:
     def _clear(self) -> None:
         self._boxes: dict[tuple[tuple[int, ...], str], MeshData] = {}
         self._refined: dict[int, tuple[MeshData, MeshData]] = {}
-        self._discretisations: dict[tuple[int, int], Discretisation] = {}
+        self._discretisations: dict[tuple[int, int, bool], Discretisation] = {}
 
     def serve(self, problem: Problem) -> None:
         """Say whose turn it is."""
@@ -49,12 +49,12 @@ class Shared:
             self._refined[id(data)] = data, data.refine()
         return self._refined[id(data)][1]
 
-    def discretisation(self, data: MeshData, degree: int) -> Discretisation:
+    def discretisation(self, data: MeshData, degree: int, *, stabilised: bool = False) -> Discretisation:
         """The problem on a mesh; the last member's, with this one's data."""
         assert self._problem is not None
-        key = id(data), degree
+        key = id(data), degree, stabilised
         if key not in self._discretisations:
-            self._discretisations[key] = Discretisation(self._problem, data, degree)
+            self._discretisations[key] = Discretisation(self._problem, data, degree, stabilised=stabilised)
         else:
             self._discretisations[key].rebind(self._problem)
         return self._discretisations[key]

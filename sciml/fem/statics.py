@@ -44,6 +44,8 @@ class StaticReport:
         Which one, and why.
     start : str
         Where Newton's method started.
+    rejected : int
+        Steps in time that were not accepted.
     """
 
     newton_iterations: int
@@ -51,6 +53,7 @@ class StaticReport:
     residual: float
     linear_solver: str
     start: str
+    rejected: int = 0
 
 
 def solve_static(

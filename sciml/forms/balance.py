@@ -57,7 +57,9 @@ def _balance(problem: Problem) -> Balance:
     if declared.energy is not None:
         flux, reaction = _split_energy(declared.energy, declared.u)
     else:
-        flux, reaction = declared.flux, zero if declared.reaction is None else declared.reaction
+        still = classes.Zero((*problem.shape, problem.dim))
+        flux = still if declared.flux is None else declared.flux
+        reaction = zero if declared.reaction is None else declared.reaction
     if declared.load is not None or declared.exact is None:
         return Balance(flux, reaction, zero if declared.load is None else declared.load, False)
     manufactured = ufl.replace(-ufl.div(flux) + reaction, {declared.u: declared.exact})

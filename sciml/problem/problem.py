@@ -119,7 +119,8 @@ class Problem:
     =====================================  ==============  ====================================================
     ``domain``                             (none)          :class:`Box`, :class:`MeshFile`, … or a method
     ``fields``                                             ``{"u": scalar}`` (default), ``{"displacement": vector}``
-    ``flux``                               u, x, p         shape of ∇u; with ``reaction`` (shape of u)
+    ``flux``                               u, x, p         shape of ∇u; with ``reaction`` (shape of u), which may stand
+                                                           alone: there is no flux then
     ``energy``                             u, x, p         density W(u, ∇u, x) in place of flux and reaction
     ``weak``                               u, v, x, p      UFL form in place of both; there is no strong form then
                                                            (of several fields, `v` is a dict of test functions)
@@ -514,10 +515,12 @@ class Problem:
 
     def _check_law(self) -> None:
         laws = [key for key in ("flux", "energy", "weak") if getattr(self, key) is not None]
-        if len(laws) != 1:
+        if len(laws) > 1 or not (laws or self.reaction is not None):
             given = " and ".join(laws) if laws else "none of them"
-            raise DeclarationError(f"A problem declares one of flux, energy and weak; given was {given}.")
-        if self.reaction is not None and laws != ["flux"]:
+            raise DeclarationError(
+                f"A problem declares one of flux, energy and weak, or a reaction alone; given was {given}."
+            )
+        if self.reaction is not None and laws not in ([], ["flux"]):
             raise DeclarationError(f"`reaction` goes with `flux`; put its term into `{laws[0]}` instead.")
 
     def _check_evolution(self) -> None:
