@@ -124,6 +124,9 @@ CASES: dict[str, Callable[[], Problem]] = {
 """Small smooth problems with known solutions, one for each kind of unknown, law and condition."""
 
 
+_KEPT: dict[tuple[type, str], Solution] = {}
+
+
 class SolverConformance:
     """Tests of one solver.
 
@@ -144,6 +147,13 @@ class SolverConformance:
     def solved(self, case: str, **changes: Any) -> Solution:
         """One of the cases, solved."""
         return solve(CASES[case](), self.solver, **(self.options | changes))
+
+    def kept(self, case: str) -> Solution:
+        """One of the cases, solved once for all tests that only look at it."""
+        key = type(self), case
+        if key not in _KEPT:
+            _KEPT[key] = self.solved(case)
+        return _KEPT[key]
 
     @property
     def first(self) -> str:
@@ -166,7 +176,7 @@ class SolverConformance:
     def test_accuracy(self) -> None:
         """Each case within its tolerance, with values and gradients of the right shapes and a full record."""
         for case, tolerance in self.tolerances.items():
-            solution = self.solved(case)
+            solution = self.kept(case)
             assert load_solver(self.solver).supports(solution.problem) is None
             error = solution.error()
             assert error.relative_l2 <= tolerance, f"{case}: {error.relative_l2:.2e} > {tolerance:.0e}"
@@ -178,7 +188,7 @@ class SolverConformance:
         """Each field by itself, in memory, in files for ParaView, in pictures and read back."""
         if case not in self.tolerances:
             pytest.skip(f"the solver does not run {case}")
-        solution = self.solved(case)
+        solution = self.kept(case)
         problem, points = solution.problem, CASES[case]().domain.sample(50, np.random.default_rng(0))
         _check_parts(solution.field, solution.evaluate(points), solution.gradient(points), points)
         loaded = load_solution(solution.save(tmp_path / "solution.h5"), problem)
@@ -217,7 +227,7 @@ class SolverConformance:
 
     def test_saved_and_loaded(self, tmp_path: Path) -> None:
         """A solution read back from its file is the same function with the same record."""
-        solution = self.solved(self.first)
+        solution = self.kept(self.first)
         loaded = load_solution(solution.save(tmp_path / "solution.h5"), solution.problem)
         points = solution.problem.domain.sample(50, np.random.default_rng(0))
         assert np.allclose(loaded.evaluate(points), solution.evaluate(points), rtol=0, atol=1e-13)
