@@ -49,7 +49,7 @@ def coupled_sizes(
 
     data = np.max([by_field(s.prescribed(state), "max") for s in samples], axis=0)
     sources = np.max(
-        [np.maximum(by_field(s.sources(state), "mean"), by_field(s.inflows(state), "max") / problem.domain.size)
+        [np.maximum(by_field(s.sources(state), "max"), by_field(s.inflows(state), "max") / problem.domain.size)
          for s in samples], axis=0,
     )  # fmt: skip
     rates = by_field(_rates(problem), "max")

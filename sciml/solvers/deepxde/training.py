@@ -22,7 +22,7 @@ from sciml.forms import (
 )
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
-from sciml.problem import Condition, Dirichlet, Mean, Part, Problem
+from sciml.problem import Box, Condition, Dirichlet, Mean, Part, Problem
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
 
 __all__ = ["build_training"]
@@ -30,6 +30,7 @@ __all__ = ["build_training"]
 _FEWEST = 16
 _MEAN_POINTS = 512
 _MEAN_INSTANTS = 16
+_GAUSS_POINTS = 100
 
 
 class _JetCache:
@@ -232,21 +233,24 @@ def _initial_term(setup: _Setup, component: int, velocity: bool, points: np.ndar
 def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
     """The mean value of one component; of what runs in time, at each of some instants."""
     problem, component = setup.problem, mean.component
-    points, n_instants = problem.domain.quasi_random(_MEAN_POINTS, generator), 1
-    if problem.evolves:
-        points, n_instants = _at_instants(problem, generator), _MEAN_INSTANTS
-    wanted = float(number(problem, mean.value))
+    time, wanted = problem.time, float(number(problem, mean.value))
+    instants = np.linspace(time.start, time.end, _MEAN_INSTANTS) if problem.evolves else np.zeros(1)
+    space, weights = _mean_rule(problem, generator)
+    points = np.concatenate([np.column_stack([space, *([np.full(len(space), t)] * problem.evolves)]) for t in instants])
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
-        values = y[rows].reshape(n_instants, -1, problem.n_components)[:, :, component]
-        deviation = (values.mean(dim=1, keepdim=True) - wanted) / setup.scales.unknowns[component]
-        return deviation.expand_as(values).reshape(-1)
+        values = y[rows].reshape(len(instants), len(weights), problem.n_components)[:, :, component]
+        means = values @ torch.tensor(weights, dtype=y.dtype, device=y.device)
+        deviation = (means - wanted) / setup.scales.unknowns[component]
+        return deviation[:, None].expand_as(values).reshape(-1)
 
     return BoundaryTerm("mean value", points, residual, setup.boundary_weight)
 
 
-def _at_instants(problem: Problem, generator: np.random.Generator) -> np.ndarray:
-    """The same points of the domain at each of some instants, one instant after the other."""
-    space = problem.domain.quasi_random(_MEAN_POINTS // _MEAN_INSTANTS, generator)
-    instants = np.linspace(problem.time.start, problem.time.end, _MEAN_INSTANTS)
-    return np.concatenate([np.column_stack([space, np.full(len(space), instant)]) for instant in instants])
+def _mean_rule(problem: Problem, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points with weights that sum to one; few, since the equation is evaluated on them too."""
+    if isinstance(problem.domain, Box) and problem.dim <= 2:
+        points, weights = problem.domain.quadrature(_GAUSS_POINTS // (4 if problem.evolves else 1))
+        return points, weights / weights.sum()
+    n = _MEAN_POINTS // (_MEAN_INSTANTS if problem.evolves else 1)
+    return problem.domain.quasi_random(n, generator), np.full(n, 1 / n)
