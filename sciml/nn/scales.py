@@ -110,8 +110,8 @@ def _of_one_field(problem: Problem, generator: np.random.Generator) -> Scales:
     if unknown <= _ROUNDING * largest:
         unknown = largest or 1.0
     flux = stiffness * unknown / length
-    sizes = [(size,) * k for size in (unknown, flux, max(flux / length, rate * unknown))]
-    return Scales(length, *sizes, tuple(offset.tolist()), stiffness, rate)
+    residual = max(flux / length, rate * unknown)
+    return Scales(length, (unknown,) * k, (flux,) * k, (residual,) * k, tuple(offset.tolist()), stiffness, rate)
 
 
 def _rate(problem: Problem, generator: np.random.Generator) -> float:
@@ -130,5 +130,6 @@ def _of_several_fields(problem: Problem, generator: np.random.Generator) -> Scal
     offset, mean = np.where(np.abs(near) > _LARGE_OFFSET * around, near, 0.0), problem.declaration.mean
     if mean is not None:
         offset[mean.component] = number(problem, mean.value)
-    sizes = coupled_sizes(problem, samples, offset)
-    return Scales(problem.domain.size, *(tuple(size.tolist()) for size in (*sizes, offset)))
+    sizes = (*coupled_sizes(problem, samples, offset), offset)
+    unknowns, fluxes, residuals, near = (tuple(size.tolist()) for size in sizes)
+    return Scales(problem.domain.size, unknowns, fluxes, residuals, near)

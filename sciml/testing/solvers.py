@@ -40,7 +40,7 @@ def _area(u: Any) -> Any:
 
 def _whirl(x: Any) -> Any:
     """A field without divergence: the curl of sin(x₀ + ½) exp x₁."""
-    stream = sin(x[0] + 0.5) * exp(x[1])
+    stream: Any = sin(x[0] + 0.5) * exp(x[1])
     return as_vector([stream.dx(1), -stream.dx(0)])
 
 
