@@ -2,7 +2,15 @@
 
 from sciml.forms.advection import leaving_with_data
 from sciml.forms.analyse import Analysis, analyse
-from sciml.forms.balance import Balance, balance, condition_data, strong_form
+from sciml.forms.balance import (
+    Balance,
+    balance,
+    condition_data,
+    constrained_fields,
+    rated_components,
+    rows_with_flux,
+    strong_form,
+)
 from sciml.forms.checks import ContradictionWarning, OutflowWarning, check_degree, check_problem
 from sciml.forms.contradictions import Contradiction, contradictions
 from sciml.forms.convexity import convexity_bounds
@@ -44,6 +52,9 @@ __all__ = [
     "check_degree",
     "check_problem",
     "condition_data",
+    "constrained_fields",
+    "rated_components",
+    "rows_with_flux",
     "condition_value",
     "contradictions",
     "convexity_bounds",

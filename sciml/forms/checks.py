@@ -11,9 +11,10 @@ import ufl
 from sciml.errors import ConditionError, DeclarationError, OptionError, ScimlWarning
 from sciml.forms.advection import entering_without_data, leaving_with_data
 from sciml.forms.analyse import Analysis, analyse
-from sciml.forms.balance import balance
+from sciml.forms.balance import balance, rows_with_flux
 from sciml.forms.contradictions import contradictions
 from sciml.forms.discontinuities import broken_flux
+from sciml.forms.free_modes import constant_modes
 from sciml.forms.linearised import random_states
 from sciml.forms.lowering import depends_on, lower, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
@@ -79,6 +80,7 @@ def check_problem(problem: Problem) -> Analysis:
     _check_law_contains_unknown(problem)
     analysis = analyse(problem)
     _check_data(problem)
+    _check_fluxes(problem, analysis)
     _check_law_is_finite(problem, analysis)
     _check_manufactured_load(problem, analysis)
     _check_determined(problem, analysis)
@@ -110,6 +112,20 @@ def _check_data(problem: Problem) -> None:
             if isinstance(condition, Dirichlet) and data.program.uses_normal:
                 raise ConditionError(f"{condition}: the value contains the normal; give it as a function of x.")
             _finite(condition, "value", data.at(points, normals), points)
+
+
+def _check_fluxes(problem: Problem, analysis: Analysis) -> None:
+    """What prescribes a flux needs a field whose law has one."""
+    if analysis.weak_only or len(problem.layout) == 1:
+        return
+    with_flux = rows_with_flux(problem)
+    for condition in problem.declaration.conditions:
+        own = condition.components(problem.n_components)
+        if not isinstance(condition, Dirichlet) and not any(with_flux[c] for c in own):
+            raise ConditionError(
+                f"{condition} prescribes a flux, and the law of {condition.field!r} has none; leave the condition out, "
+                f"or name the field whose flux it is."
+            )
 
 
 def _finite(condition: Condition, what: str, values: np.ndarray, points: np.ndarray) -> None:
@@ -171,8 +187,10 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
         return
     means, free, constants = problem.declaration.means, analysis.free_modes, analysis.free_constants
     fixed = {c for mean in means for c in mean.components(problem.n_components)}
-    if (free and not constants) or (set(constants) - fixed and problem.shape != ()):
-        could = "a mean value of that field (Mean(0.0, field=…)) or " if constants and len(problem.layout) > 1 else ""
+    if constants:
+        free = [name for name, component in constant_modes(problem).items() if component in set(constants) - fixed]
+    if free and (not constants or problem.shape != ()):
+        could = "Mean(0.0, field=…) of that field or " if constants and len(problem.layout) > 1 else ""
         if constants and problem.periodic and not could:
             could = "Mean(0.0) or "
         raise ConditionError(

@@ -28,8 +28,8 @@ class PhysicalNetwork(torch.nn.Module):
         along a periodic axis of a box cos and sin of 2π x/L stand in place of x.
     problem : Problem
         Gives the bounding box (and the time), and the conditions if `hard`.
-    unknown_scale : float
-        U.
+    unknown_scale : float or sequence of float
+        U, one for all components or one for each.
     hard : bool
         Whether Dirichlet conditions are built in.
     offset : sequence of float, optional
@@ -42,13 +42,13 @@ class PhysicalNetwork(torch.nn.Module):
         network: torch.nn.Module,
         problem: Problem,
         *,
-        unknown_scale: float,
+        unknown_scale: float | Sequence[float],
         hard: bool,
         offset: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.unknown_scale = float(unknown_scale)
+        self.unknown_scale = np.full(problem.n_components, unknown_scale, dtype=float)
         span = [[problem.time.start, problem.time.end]] if problem.evolves else []
         bounds = [*zip(problem.domain.lower, problem.domain.upper, strict=True), *span]
         self.lower, self.upper = np.array(bounds, dtype=float).T
@@ -60,7 +60,7 @@ class PhysicalNetwork(torch.nn.Module):
 
     def finish(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """From the network's output to the unknown."""
-        y = self.unknown_scale * y
+        y = torch.as_tensor(self.unknown_scale, dtype=y.dtype, device=y.device) * y
         if self.offset.any():
             y = y + torch.as_tensor(self.offset, dtype=y.dtype, device=y.device)
         return y if self.conditions is None else self.conditions(x, y)
@@ -72,7 +72,7 @@ class PhysicalNetwork(torch.nn.Module):
         """Derivatives of the unknown: Taylor series through an MLP without hard conditions, reverse mode else."""
         if self.conditions is None and isinstance(self.network, MLP) and all(len(k.axes) <= 2 for k in keys):
             series = push(self.network, self.scaled.taylor(TaylorSeries.of_points(x, keys)))
-            jet = {key: self.unknown_scale * value for key, value in series.jet(keys).items()}
+            jet = {key: float(self.unknown_scale[key.component]) * value for key, value in series.jet(keys).items()}
             return {k: v if k.axes else v + float(self.offset[k.component]) for k, v in jet.items()}
         return reverse_jet(self, x, keys)
 
@@ -86,14 +86,17 @@ class PhysicalNetwork(torch.nn.Module):
             return None
         return {
             "network": self.network.manifest(),
-            "unknown_scale": self.unknown_scale,
+            "unknown_scale": self.unknown_scale.tolist(),
             "hard": self.conditions is not None,
             "offset": self.offset.tolist(),
         }
 
     @classmethod
     def from_manifest(cls, problem: Problem, manifest: dict[str, Any]) -> PhysicalNetwork:
-        """Build a network from :meth:`manifest`, which older files give without an offset; weights come separately."""
+        """Build a network from :meth:`manifest`; weights come separately.
+
+        Older files give no offset, and one scale for all components.
+        """
         network = MLP(manifest["network"]["widths"], manifest["network"]["activation"])
         kept = {name: manifest[name] for name in ("unknown_scale", "hard")}
         return cls(network, problem, **kept, offset=manifest.get("offset"))

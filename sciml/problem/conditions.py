@@ -294,11 +294,6 @@ class Mean:
         value: Any = self.value
         return value if value.ufl_shape == () else value[component - (0 if self.slot is None else self.slot.offset)]
 
-    @property
-    def component(self) -> int:
-        """The first component of the unknown that it fixes."""
-        return 0 if self.slot is None else self.slot.offset
-
     def components(self, size: int) -> tuple[int, ...]:
         """The components whose constants it fixes, of an unknown with `size` components."""
         return tuple(range(size) if self.slot is None else self.slot.components)

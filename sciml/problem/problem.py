@@ -83,11 +83,6 @@ class Declaration:
     initial_velocity: Any = None
     rates: tuple[Any, ...] = ()
 
-    @property
-    def mean(self) -> Mean | None:
-        """The first of the mean values, if there are any."""
-        return self.means[0] if self.means else None
-
 
 @dataclass(frozen=True)
 class BoundaryPiece:

@@ -156,4 +156,4 @@ def test_mean_of_pure_neumann():
     problem = load_problem("poisson/pure_neumann")
     points, weights = problem.domain.quadrature(4096)
     mean = weights @ pointwise(problem, problem.declaration.exact).at(points) / problem.domain.volume
-    assert mean == pytest.approx(float(number(problem, problem.declaration.mean.value)), abs=1e-12)
+    assert mean == pytest.approx(float(number(problem, problem.declaration.means[0].value)), abs=1e-12)

@@ -19,6 +19,8 @@ class TestFenics(SolverConformance):
         "elastic_2d": 1e-3,
         "heat_1d": 1e-2,
         "wave_1d": 1e-3,
+        "stokes_2d": 1e-2,
+        "mixed_2d": 1e-2,
     }
 
 
@@ -33,6 +35,8 @@ class TestDeepxde(SolverConformance):
         "elastic_2d": 1e-2,
         "heat_1d": 1e-2,
         "wave_1d": 1e-2,
+        "stokes_2d": 1e-1,
+        "mixed_2d": 2e-2,
     }
 
     def test_budget(self):
