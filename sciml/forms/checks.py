@@ -204,7 +204,8 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
             f"Dirichlet or Robin condition."
         )
     if fixed - set(constants):
-        raise ConditionError("A mean value is given for a problem that is determined without it; remove Mean.")
+        part = " in part (give it for one component, by component=)" if fixed & set(constants) else ""
+        raise ConditionError(f"A mean value is given for a problem that is determined without it{part}; remove Mean.")
     if any(depends_on_place(mean.value) for mean in means):
         raise ConditionError("The mean value depends on the place; it takes a number or a parameter.")
     if constants and analysis.conserves and len(problem.layout) == 1:

@@ -599,7 +599,7 @@ class Problem:
             declared = [declared]
         if not isinstance(declared, Sequence) or not all(isinstance(c, (Condition, Mean)) for c in declared):
             raise ConditionError(f"`conditions` was given {declared!r}; it takes a list of conditions.")
-        fixed = [c.field for c in declared if isinstance(c, Mean)]
+        fixed = [(c.field, c.component) for c in declared if isinstance(c, Mean)]
         if len(fixed) > len(set(fixed)):
             raise ConditionError("Two mean values are given; one fixes the solution.")
         declared = [part for c in declared for part in (c.pairs(self.domain) if isinstance(c, Periodic) else [c])]

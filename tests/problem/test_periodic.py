@@ -84,8 +84,10 @@ def test_a_mean_value_fixes_the_constants(poisson):
     refuse(
         periodic(poisson, Periodic("boundary"), **BODY), r"translation of component 0.*add Mean\(0\.0\) or Dirichlet"
     )
-    half = [Periodic("left", "right"), Dirichlet(0.0, on="top", component=1), Mean(0.0)]
-    refuse(periodic(poisson, *half, **BODY), "leave translation of component 0 undetermined; add Dirichlet or Robin")
+    half = [Periodic("left", "right"), Dirichlet(0.0, on="top", component=1)]
+    refuse(periodic(poisson, *half, **BODY), "leave translation of component 0 undetermined; add Mean")
+    refuse(periodic(poisson, *half, Mean(0.0), **BODY), "determined without it in part .* by component=")
+    assert check_problem(periodic(poisson, *half, Mean(0.5, component=0), **BODY)).free_constants == (0,)
     refuse(periodic(poisson, Periodic("left", "right"), Dirichlet(0.0, on="top"), Mean(0.0)), "remove Mean")
 
 

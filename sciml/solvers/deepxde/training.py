@@ -247,7 +247,7 @@ def _mean_term(setup: _Setup, component: int, wanted: float, generator: np.rando
         deviation = (means - wanted) / setup.scales.unknowns[component]
         return deviation[:, None].expand_as(values).reshape(-1)
 
-    name = "mean value" if problem.shape == () else f"mean value, component {component}"
+    name = "mean value" if problem.n_components == 1 else f"mean value, component {component}"
     return BoundaryTerm(name, points, residual, setup.boundary_weight)
 
 
