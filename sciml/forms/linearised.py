@@ -22,23 +22,30 @@ __all__ = [
     "jacobian_blocks",
     "jacobian_entries",
     "random_states",
+    "separated_law",
     "smallest_eigenvalue",
 ]
 
 N_STATES = 64
 
 
-def jacobian_entries(problem: Problem) -> list[Any]:
-    """Entries of M = ∂(flux, reaction)/∂(∇u, u) as lowered UFL, row-major."""
+def separated_law(problem: Problem) -> tuple[list[Any], Any, Any]:
+    """Rows of (flux, reaction), row-major, as functions of two independent symbols that stand for ∇u and u."""
     u = problem.declaration.u
     law = balance(problem)
     gradient, value = symbol(problem.dim, ufl.grad(u).ufl_shape), symbol(problem.dim, u.ufl_shape)
+    rows = [row for part in (law.flux, law.reaction) for row in _flat(separate(part, u, value, gradient))]
+    return rows, gradient, value
+
+
+def jacobian_entries(problem: Problem) -> list[Any]:
+    """Entries of M = ∂(flux, reaction)/∂(∇u, u) as lowered UFL, row-major."""
+    return entries_of(*separated_law(problem))
+
+
+def entries_of(rows: list[Any], gradient: Any, value: Any) -> list[Any]:
     variables: dict[Any, Any] = {gradient: ufl.variable(gradient), value: ufl.variable(value)}
-    rows = [
-        ufl.replace(row, variables)
-        for part in (law.flux, law.reaction)
-        for row in _flat(separate(part, u, value, gradient))
-    ]
+    rows = [ufl.replace(row, variables) for row in rows]
     return [entry for row in rows for v in variables.values() for entry in scalar_components(ufl.diff(row, v))]
 
 

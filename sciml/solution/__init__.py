@@ -3,6 +3,7 @@
 from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField, Rule
+from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, Status, load_solution
@@ -17,6 +18,8 @@ __all__ = [
     "FEEvolution",
     "FEField",
     "Field",
+    "FourierEvolution",
+    "FourierField",
     "NetworkEvolution",
     "NetworkField",
     "Rule",

@@ -19,6 +19,7 @@ from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, Net
 from sciml.solution.export import write_pvd, write_vtu, write_xdmf
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField
+from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.vtkhdf import write_vtkhdf
@@ -36,7 +37,10 @@ ADVICE: dict[str, str] = {
 }
 RAISING = ("diverged", "outside_range")
 FORMAT = 2
-_KINDS = (FEField, NetworkField, ExactField, FEEvolution, NetworkEvolution, ExactEvolution)
+_KINDS = (
+    *(FEField, NetworkField, FourierField, ExactField),
+    *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
+)
 _FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}
 
 

@@ -12,13 +12,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sciml.errors import OptionError
 from sciml.problem import Problem
 from sciml.solution import Solution
 
-__all__ = ["Context", "Progress", "Solver", "SolverOptions", "package_versions", "read_options"]
+__all__ = ["Context", "Progress", "Solver", "SolverOptions", "checked_device", "package_versions", "read_options"]
+
+_DEVICES = ("cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,26 @@ def read_options(solver: Solver, given: Mapping[str, Any]) -> SolverOptions:
         raise OptionError(
             f"Option {name}={first['input']!r} of solver {solver.name!r}: {first['msg'].lower()} ({description})."
         ) from None
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """The device of that name.
+
+    Raises
+    ------
+    OptionError
+        PyTorch does not know it, or finds none here.
+    """
+    try:
+        device = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise OptionError(f"device = {device!r} is not one that PyTorch knows; use one of {_DEVICES}.") from error
+    if device.type not in _DEVICES:
+        raise OptionError(f"device = '{device}' is not possible; use one of {_DEVICES}.")
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not present[device.type]:
+        raise OptionError(f"device = '{device}' is not possible: PyTorch finds none here; use 'cpu'.")
+    return device
 
 
 def package_versions(*packages: str) -> dict[str, str]:

@@ -17,7 +17,7 @@ from matplotlib.image import imread
 from ufl import Identity, as_vector, cos, div, exp, grad, inner, pi, sin, sqrt, sym, tr
 
 from sciml.errors import OptionError, UnsupportedError
-from sciml.problem import Box, Dirichlet, Neumann, Problem, Robin, ds, dx, scalar, vector
+from sciml.problem import Box, Dirichlet, Neumann, Periodic, Problem, Robin, ds, dx, scalar, vector
 from sciml.registry import load_solver
 from sciml.solution import Solution, load_solution
 from sciml.solvers.base import read_options
@@ -119,6 +119,16 @@ CASES: dict[str, Callable[[], Problem]] = {
         exact=lambda x: {"flow": grad(sin(pi * x[0]) * exp(x[1])), "potential": sin(pi * x[0]) * exp(x[1])},
         conditions=[Neumann(on="boundary", field="flow")],
         quantities=lambda potential: {"potential": potential * dx},
+    ),
+    "torus_2d": lambda: Problem(
+        domain=Box((0, 0), (1, 2)),
+        time=0.5,
+        damping=2.0,
+        flux=lambda u: 0.1 * grad(u) - as_vector([1.0, 0.5]) * u,
+        reaction=lambda u: u,
+        exact=lambda x, t: exp(-t) * sin(2 * pi * x[0]) + cos(2 * pi * x[0] - pi * x[1] + 2 * t),
+        conditions=[Periodic("boundary")],
+        quantities=lambda u: {"energy": u**2 * dx},
     ),
 }
 """Small smooth problems with known solutions, one for each kind of unknown, law and condition."""

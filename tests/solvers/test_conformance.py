@@ -21,6 +21,7 @@ class TestFenics(SolverConformance):
         "wave_1d": 1e-3,
         "stokes_2d": 1e-2,
         "mixed_2d": 1e-2,
+        "torus_2d": 1e-2,
     }
 
 
@@ -45,6 +46,12 @@ class TestDeepxde(SolverConformance):
         assert solution.status == "budget_reached"
         assert solution.seconds.train < 30
         assert solution.error().relative_l2 < 0.5
+
+
+class TestSpectral(SolverConformance):
+    solver = "spectral"
+    options = {"modes": 8, "steps": 32}
+    tolerances = {"torus_2d": 1e-7}
 
 
 def test_every_solver_is_tested():

@@ -17,9 +17,9 @@ from sciml.forms import analyse
 from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, periodic_inputs_obstacle, problem_scales
 from sciml.problem import Problem
 from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
-from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
+from sciml.solvers.base import Context, Progress, Solver, SolverOptions, checked_device, package_versions
 from sciml.solvers.deepxde import records
-from sciml.solvers.deepxde.isolation import checked_device, isolated
+from sciml.solvers.deepxde.isolation import isolated
 from sciml.solvers.deepxde.networks import plain_network
 from sciml.solvers.deepxde.options import TrainingOptions
 from sciml.solvers.deepxde.training import build_training

@@ -27,12 +27,12 @@ import scipy.special  # noqa: F401
 import torch
 
 from sciml.errors import MissingPackageError, OptionError, ScimlError
+from sciml.solvers.base import checked_device
 from sciml.solvers.deepxde.process import muted
 
 __all__ = ["IsolationError", "isolated"]
 
 _DTYPES = {torch.float32: "float32", torch.float64: "float64"}
-_DEVICES = ("cpu", "cuda", "mps")
 _lock = threading.Lock()
 _owner: int | None = None
 
@@ -96,26 +96,6 @@ def _checked(dtype: torch.dtype, device: torch.device | str, seed: int) -> torch
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise OptionError(f"seed = {seed!r} is not possible; use an integer that is not negative.")
     return checked_device(device)
-
-
-def checked_device(device: torch.device | str) -> torch.device:
-    """The device of that name.
-
-    Raises
-    ------
-    OptionError
-        PyTorch does not know it, or finds none here.
-    """
-    try:
-        device = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise OptionError(f"device = {device!r} is not one that PyTorch knows; use one of {_DEVICES}.") from error
-    if device.type not in _DEVICES:
-        raise OptionError(f"device = '{device}' is not possible; use one of {_DEVICES}.")
-    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not present[device.type]:
-        raise OptionError(f"device = '{device}' is not possible: PyTorch finds none here; use 'cpu'.")
-    return device
 
 
 @contextlib.contextmanager
