@@ -379,6 +379,33 @@ def stencil() -> Iterator[Row]:
         yield f"lumped P1 wave, 200 steps, {label}: relative gap to a stencil", error, "≤ 1e-6", error <= 1e-6
 
 
+# -- several fields --------------------------------------------------------------------------------------------------
+
+
+def flows() -> Iterator[Row]:
+    """Taylor–Hood and Raviart–Thomas elements: orders; the cost of a pipe; what does not lock."""
+    wanted = {"velocity": ("stokes/vortex", 3), "pressure": ("stokes/vortex", 2)}
+    wanted |= {"flow": ("darcy/mixed", 2), "potential": ("darcy/mixed", 2)}
+    for field, (name, order) in wanted.items():
+        errors = [sciml.solve(name, degree=2, cells=n, measure_error=False).error() for n in (32, 64)]
+        slope = float(np.log2(errors[0].fields[field].relative_l2 / errors[1].fields[field].relative_l2))
+        yield f"{name}, degree 2: order of the {field} in L2", slope, f"{order} ± 0.15", abs(slope - order) <= 0.15
+    error = sciml.solve("stokes/channel", cells=4, measure_error=False).error().relative_h1
+    yield "Poiseuille flow on 4 cells: relative H1 error", error, "≤ 1e-10", error <= 1e-10
+    for speed in (0.25, 1.0):
+        pipe = load_problem("navier_stokes/pipe", cells=64, speed=speed)
+        sciml.solve(pipe.with_parameters(cells=4), measure_error=False)
+        start = time.process_time()
+        solution = sciml.solve(pipe, measure_error=False)
+        spent = time.process_time() - start
+        label = f"winding pipe, 64² cells, {solution.details['unknowns']} unknowns, speed {speed}: CPU seconds"
+        yield label, spent, "≤ 5", spent <= 5
+    for ratio in (0.3, 0.4999, 0.499999):
+        problem = load_problem("elasticity/nearly_incompressible", poisson_ratio=ratio)
+        error = sciml.solve(problem, cells=16, measure_error=False).error().fields["displacement"].relative_l2
+        yield f"nearly incompressible block, ratio {ratio}: displacement", error, "≤ 1e-5", error <= 1e-5
+
+
 # -- families --------------------------------------------------------------------------------------------------------
 
 
@@ -575,6 +602,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "time_orders": time_orders,
     "waves": waves,
     "stencil": stencil,
+    "flows": flows,
     "darcy": darcy,
     "advection": advection,
     "adaptive_steps": adaptive_steps,
