@@ -80,9 +80,10 @@ class BoundaryLayer(Problem):
     -----
     Good values: peclet 50. The integral is 0.48 then.
 
-    When it breaks: There is no stabilisation: on cells longer than about 2/peclet (degree 1) the Galerkin
-    solution oscillates along the whole interval. Adaptive halving resolves the layer up to peclet of some
-    hundreds; beyond, graded meshes or upwinding are needed.
+    When it breaks: On cells longer than about 2/peclet (degree 1) the Galerkin solution oscillates along the
+    whole interval. Streamline upwinding, which the reference then adds, keeps it within some per cent outside of
+    the last two cells; but the layer is as wide as a cell, and the slope at the right end is wrong. Halving
+    resolves the layer up to peclet of some hundreds; beyond, graded meshes are needed.
 
     Classical baseline: Elements of degree 2 on 128 cells at peclet 50; Shishkin meshes for large numbers.
 
@@ -126,8 +127,9 @@ class CornerLayers(Problem):
     -----
     Good values: peclet 30.
 
-    When it breaks: There is no stabilisation: cells longer than 2/peclet give oscillations in the whole
-    square. The law is not symmetric: no energy, no conjugate gradients.
+    When it breaks: On cells longer than 2/peclet the Galerkin solution oscillates in the whole square.
+    Streamline upwinding, which the reference then adds, leaves some per cent outside of the layers, which are as
+    wide as a cell. The law is not symmetric: no energy, no conjugate gradients.
 
     Classical baseline: Elements of degree 2 on 128 × 128 cells at peclet 30; Shishkin meshes for large numbers.
 

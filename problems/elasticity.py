@@ -3,7 +3,7 @@
 from math import cos as cosine
 from math import pi
 
-from ufl import Identity, as_matrix, as_vector, atan2, cos, grad, inner, sin, sqrt, sym, tr
+from ufl import Identity, as_matrix, as_vector, atan2, cos, div, grad, inner, sin, sqrt, sym, tr
 
 from sciml import (
     Box,
@@ -17,6 +17,7 @@ from sciml import (
     ds,
     dx,
     parameter,
+    scalar,
     vector,
 )
 
@@ -521,3 +522,69 @@ class HangingBar(Problem):
 
     def quantities(self, u):
         return {"end": PointValue(u[2], at=(0.0, 0.0, 0.0)), "strain_energy": self.energy(u) * dx}
+
+
+class NearlyIncompressible(Problem):
+    """A block of rubber-like material in plane strain, in displacement and pressure.
+
+    ::
+
+        −div(2 μ sym ∇u − p I) = f,   −div u − p/λ = g in (0, 1)²
+        μ = young_modulus/(2 (1 + poisson_ratio)),
+        λ = young_modulus poisson_ratio/((1 + poisson_ratio) (1 − 2 poisson_ratio))
+        u = (∂ψ/∂x₁, −∂ψ/∂x₀) with ψ = sin x₀ sin x₁,   p = young_modulus sin(x₀ x₁)
+        u given on left and bottom, flux·n on right and top
+
+    As poisson_ratio → ½ the material keeps its volume, λ → ∞, and the law in the displacement alone locks: elements of
+    degree 1 hardly move. With the pressure as a field of its own the system has a limit, Stokes' equations, and the
+    elements that are stable there are stable here.
+
+    Parameters
+    ----------
+    young_modulus : from 0.01 to 1000, MPa
+        Young's modulus.
+    poisson_ratio : from 0.3 to 0.49999
+        Poisson's ratio.
+
+    Notes
+    -----
+    Good values: poisson_ratio 0.4999; any, to see that the error hardly depends on it.
+
+    When it breaks: at ½ itself the pressure's constant would be free if the displacement were given on the whole
+    boundary.
+
+    Classical baseline: Taylor–Hood elements of degree 2 with a direct solver.
+
+    Source: manufactured; F. Brezzi, M. Fortin, Mixed and Hybrid Finite Element Methods (1991), chapter VI.
+    """
+
+    domain = Box((0.0, 0.0), (1.0, 1.0))
+    fields = {"displacement": vector, "pressure": scalar.element(lower=1)}
+    young_modulus = parameter(1.0, above=0, draw=(0.01, 1000.0), log=True, unit="MPa", doc="Young's modulus")
+    poisson_ratio = parameter(0.4999, above=0, below=0.5, draw=(0.3, 0.49999), doc="Poisson's ratio")
+    conditions = (
+        Dirichlet(on=["left", "bottom"], field="displacement"),
+        Neumann(on=["right", "top"], field="displacement"),
+    )
+
+    def flux(self, displacement, pressure):
+        return {
+            "displacement": self.young_modulus / (1 + self.poisson_ratio) * sym(grad(displacement))
+            - pressure * Identity(2),
+        }
+
+    def reaction(self, displacement, pressure):
+        compressibility = (
+            (1 + self.poisson_ratio) * (1 - 2 * self.poisson_ratio) / (self.young_modulus * self.poisson_ratio)
+        )
+        return {"pressure": -div(displacement) - compressibility * pressure}
+
+    def exact(self, x):
+        stream = sin(x[0]) * sin(x[1])
+        return {
+            "displacement": as_vector([stream.dx(1), -stream.dx(0)]),
+            "pressure": self.young_modulus * sin(x[0] * x[1]),
+        }
+
+    def quantities(self, displacement):
+        return {"volume_change": div(displacement) * dx}

@@ -2,9 +2,9 @@
 
 from math import pi
 
-from ufl import as_vector, atan2, cos, dot, exp, grad, inner, sin
+from ufl import as_vector, atan2, cos, dot, exp, grad, inner, sin, sqrt
 
-from sciml import Box, Dirichlet, Mean, MeshFile, Neumann, Periodic, Problem, Robin, ds, dx, parameter
+from sciml import Box, Dirichlet, Mean, MeshFile, Neumann, Periodic, Problem, Robin, ds, dx, parameter, shapes
 
 
 def _gaussian(x, centre, sharpness):
@@ -198,6 +198,69 @@ class LShape(Problem):
 
     def quantities(self, u, n):
         return {"energy": _energy(u), "flux_outer": dot(grad(u), n) * ds("outer")}
+
+
+class Obstacles(Problem):
+    """The potential of charges on two obstacles in a box, in three dimensions.
+
+    ::
+
+        −Δu = 0 in (0, 2) × (0, 1)² without two balls of radius ¼,   u* = Σ_i charges_i / (4π |x − centre_i|)
+        u = u* on the balls,   ∂u/∂n = ∂u*/∂n on the sides of the box
+
+    The balls stand in the middles of the two halves of the box, moved by `shifts`. What flows out of each ball is its
+    charge exactly, whatever the mesh makes of its surface, and what flows out through the sides is the sum.
+
+    Parameters
+    ----------
+    charges : two numbers from −2 to 2
+        Of the balls.
+    shifts : six numbers from −0.15 to 0.15, length
+        How far the first and the second centre are moved from (½, ½, ½) and (1½, ½, ½).
+
+    Notes
+    -----
+    Good values: charges 1 and −1.
+
+    When it breaks: balls that are moved are meshed by gmsh, which has to be installed; those that are not come with a
+    mesh of hexahedra. A ball that is moved by 0.15 leaves a gap of 0.1 to the sides, in which a coarse mesh has one
+    cell.
+
+    Classical baseline: Elements of degree 2, with algebraic multigrid.
+
+    Source: Gauss's law for point charges; the figures are chosen here.
+    """
+
+    charges = parameter((1.0, -1.0), draw=(-2.0, 2.0), doc="flux out of the first and the second ball")
+    shifts = parameter((0.0,) * 6, between=(-0.15, 0.15), unit="length", doc="displacement of the two centres")
+    load = 0.0
+
+    def domain(self):
+        shifts = self.parameters["shifts"]
+        if not any(shifts):
+            return MeshFile("../data/meshes/obstacles.msh", dim=3)
+        middles = (0.5, 0.5, 0.5, 1.5, 0.5, 0.5)
+        moved = [middle + shift for middle, shift in zip(middles, shifts)]
+        return shapes.box_with_obstacles((2.0, 1.0, 1.0), [moved[:3], moved[3:]], 0.25, size=0.2)
+
+    def exact(self, x):
+        total = 0.0
+        for ball, middle in enumerate((0.5, 1.5)):
+            shift = as_vector([self.shifts[3 * ball + axis] for axis in range(3)])
+            away = x - as_vector([middle, 0.5, 0.5]) - shift
+            total += self.charges[ball] / (4 * pi * sqrt(inner(away, away)))
+        return total
+
+    def flux(self, u):
+        return grad(u)
+
+    def conditions(self):
+        sides = ["left", "right", "bottom", "top", "front", "back"]
+        return [Dirichlet(on=["obstacle_1", "obstacle_2"]), Neumann(on=sides)]
+
+    def quantities(self, u, n):
+        outflow = {f"flux_{ball}": dot(grad(u), n) * ds(f"obstacle_{ball}") for ball in (1, 2)}
+        return {"energy": _energy(u)} | outflow
 
 
 class TenDimensional(Problem):

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from sciml.forms import analyse
     from sciml.solution import Field, Solution, load_solution
     from sciml.solvers.compare import Comparison, compare
+    from sciml.solvers.members import LabelErrors, measure_label_errors, solve_members
     from sciml.solvers.run import solve
 
 __version__ = "0.1.0"
@@ -55,6 +56,7 @@ __all__ = [
     "Dirichlet",
     "DolfinxMesh",
     "Field",
+    "LabelErrors",
     "LogUniform",
     "Matern",
     "Mean",
@@ -80,11 +82,13 @@ __all__ = [
     "dx",
     "load_problem",
     "load_solution",
+    "measure_label_errors",
     "parameter",
     "random_field",
     "scalar",
     "shapes",
     "solve",
+    "solve_members",
     "threshold",
     "vector",
 ]
@@ -93,11 +97,14 @@ __all__ = [
 _LAZY = {
     "Comparison": "sciml.solvers.compare",
     "Field": "sciml.solution",
+    "LabelErrors": "sciml.solvers.members",
     "Solution": "sciml.solution",
     "analyse": "sciml.forms",
     "compare": "sciml.solvers.compare",
     "load_solution": "sciml.solution",
+    "measure_label_errors": "sciml.solvers.members",
     "solve": "sciml.solvers.run",
+    "solve_members": "sciml.solvers.members",
 }
 
 

@@ -177,7 +177,7 @@ def _solver_modules() -> dict[str, str]:
     package = importlib.util.find_spec("sciml.solvers")
     assert package is not None and package.submodule_search_locations is not None
     names = [m.name for m in pkgutil.iter_modules(list(package.submodule_search_locations))]
-    return {name: f"sciml.solvers.{name}" for name in names if name not in ("base", "run", "compare")}
+    return {name: f"sciml.solvers.{name}" for name in names if name not in ("base", "run", "members", "compare")}
 
 
 @cache

@@ -1,8 +1,9 @@
-"""Common domains, meshed by gmsh: discs, plates with holes, composites, periodic cells.
+"""Common domains: discs, plates with holes, composites, periodic cells, a box with obstacles.
 
-Every function returns a domain, which is meshed when it is first needed. Lengths are in the user's unit. ``size`` is
-the edge length of the cells; small circles get smaller ones. With ``degree=2`` the cells are quadratic and follow
-curved boundaries to third order. All cells are triangles.
+Every function but :func:`cell_with_void` returns a domain that gmsh meshes when it is first needed. Lengths are in the
+user's unit. ``size`` is the edge length of the cells; small circles and balls get smaller ones. With ``degree=2`` the
+cells are quadratic and follow curved boundaries to third order. Cells are triangles, in three dimensions tetrahedra;
+those of :func:`cell_with_void`, which needs no gmsh, are quadrilaterals.
 
 >>> from sciml import shapes
 >>> ring = shapes.annulus(0.5, 1.0, size=0.1, degree=2)
@@ -12,8 +13,8 @@ curved boundaries to third order. All cells are triangles.
 gmsh is not installed with this package, as its licence is the GPL: ``pip install gmsh``. A mesh that was made once can
 be kept by ``ring.write("ring.vtu")`` and used without gmsh by ``MeshFile("ring.vtu")``.
 
-All functions raise a DomainError for lengths that are not positive or do not fit, and, when the mesh is first needed, a
-MissingPackageError where gmsh is not installed and a MeshError where it fails.
+All functions raise a DomainError for lengths that are not positive or do not fit. Those that gmsh meshes raise a
+MissingPackageError where it is not installed and a MeshError where it fails, both when the mesh is first needed.
 """
 
 from __future__ import annotations
@@ -27,12 +28,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import numpy as np
+
 from sciml.errors import DomainError, MeshError, MissingPackageError
-from sciml.problem import MeshData, MeshDomain, read_mesh
+from sciml.problem import MeshData, MeshDomain, curve_mesh, read_mesh
 
 __all__ = [
     "Shape",
     "annulus",
+    "box_with_obstacles",
+    "cell_with_void",
     "cook",
     "disc",
     "l_shape",
@@ -43,8 +48,11 @@ __all__ = [
 
 Point = tuple[float, float]
 Circle = tuple[float, float, float]
+Place = tuple[float, float, float]
+Ball = tuple[float, float, float, float]
 
 _SIDES = ("bottom", "right", "top", "left")
+_FACES = ("left", "right", "bottom", "top", "front", "back")
 # Cells on a full circle, at least.
 _AROUND = 16
 
@@ -57,36 +65,47 @@ class Shape(MeshDomain):
     name : str
         What it is.
     draw : callable
-        Draws curves and surfaces with names into a :class:`Drawing`.
+        Draws curves and surfaces with names into a :class:`Drawing`, or solids into a :class:`Carving`.
     size : float
         Edge length of the cells.
     degree : {1, 2}
         Degree of the cells' geometry.
+    kind : type
+        :class:`Drawing` in the plane, :class:`Carving` in space.
     """
 
-    def __init__(self, name: str, draw: Callable[[Drawing], None], *, size: float, degree: int) -> None:
+    def __init__(
+        self,
+        name: str,
+        draw: Callable[[Any], None],
+        *,
+        size: float,
+        degree: int,
+        kind: type[Drawing] | type[Carving] | None = None,
+    ) -> None:
         super().__init__(None)  # type: ignore[arg-type]
         _check_positive(size=size)
         if degree not in (1, 2):
             raise DomainError(f"degree={degree!r} was given; cells are of degree 1 (straight) or 2 (curved).")
         self._name, self._draw, self._size, self._degree = name, draw, size, degree
+        self._kind = kind or Drawing
 
     def __repr__(self) -> str:
         return f"<{self._name} meshed with size {self._size:g}, degree {self._degree}>"
 
     def _load(self) -> MeshData:
         with _gmsh(self._size) as gmsh, TemporaryDirectory() as folder:
-            drawing = Drawing(gmsh, self._size)
+            drawing = self._kind(gmsh, self._size)
             self._draw(drawing)
             drawing.name_groups()
             file = Path(folder) / "shape.msh"
             try:
-                gmsh.model.mesh.generate(2)
+                gmsh.model.mesh.generate(drawing.dim)
                 gmsh.model.mesh.setOrder(self._degree)
                 gmsh.write(str(file))
             except Exception as error:  # gmsh raises nothing more special
                 raise MeshError(f"gmsh cannot mesh this {self._name} ({error}); try another size.") from error
-            return read_mesh(file, dim=2)
+            return read_mesh(file, dim=drawing.dim)
 
 
 class Drawing:
@@ -99,6 +118,8 @@ class Drawing:
     size : float
         Edge length of the cells.
     """
+
+    dim = 2
 
     def __init__(self, gmsh: Any, size: float) -> None:
         self._gmsh, self._geo, self._size = gmsh, gmsh.model.geo, size
@@ -143,6 +164,49 @@ class Drawing:
         self._geo.synchronize()
         for (dim, name), tags in self._groups.items():
             self._gmsh.model.addPhysicalGroup(dim, tags, name=name)
+
+
+class Carving:
+    """A solid in a gmsh model, with what is cut out of it, by name.
+
+    Parameters
+    ----------
+    gmsh : module
+        With a model that is empty.
+    size : float
+        Edge length of the cells.
+    """
+
+    dim = 3
+
+    def __init__(self, gmsh: Any, size: float) -> None:
+        self._model, self._occ, self._size = gmsh.model, gmsh.model.occ, size
+
+    def box_without(self, name: str, edges: Place, balls: Sequence[Ball]) -> None:
+        """The box from the origin without some balls: faces "left" … "back", then "obstacle_1" …, in order."""
+        box = self._occ.addBox(0, 0, 0, *edges)
+        tools = [(3, self._occ.addSphere(*ball)) for ball in balls]
+        kept, _ = self._occ.cut([(3, box)], tools) if tools else ([(3, box)], [])
+        self._occ.synchronize()
+        self._model.addPhysicalGroup(3, [tag for _, tag in kept], name=name)
+        for _, tag in self._model.getBoundary(kept, oriented=False):
+            self._name_surface(tag, edges, balls)
+
+    def _name_surface(self, tag: int, edges: Place, balls: Sequence[Ball]) -> None:
+        """A face by the plane that it lies in, a sphere by its centre."""
+        centre = np.array(self._occ.getCenterOfMass(2, tag))
+        if self._model.getType(2, tag) == "Plane":
+            planes = np.stack([np.zeros(3), edges], axis=1).ravel()
+            name = _FACES[int(np.argmin(np.abs(np.repeat(centre, 2) - planes)))]
+        else:
+            number = int(np.argmin([np.linalg.norm(centre - ball[:3]) for ball in balls]))
+            name = f"obstacle_{number + 1}"
+            poles = self._model.getBoundary([(2, tag)], recursive=True)
+            self._model.mesh.setSize(poles, min(self._size, 2 * math.pi * balls[number][3] / _AROUND))
+        self._model.addPhysicalGroup(2, [tag], name=name)
+
+    def name_groups(self) -> None:
+        """Nothing: they got their names when they were cut."""
 
 
 @contextmanager
@@ -286,6 +350,122 @@ def periodic_cell(
         d.repeat(bottom, top, (0.0, height))
 
     return Shape("periodic cell", draw, size=size, degree=degree)
+
+
+def box_with_obstacles(
+    edges: Place = (1.0, 1.0, 1.0),
+    centres: Sequence[Place] = ((0.5, 0.5, 0.5),),
+    radii: float | Sequence[float] = 0.25,
+    *,
+    size: float,
+    degree: int = 1,
+) -> Shape:
+    """The box from the origin to `edges` without balls, in three dimensions.
+
+    Boundary: "left", "right", "bottom", "top", "front", "back" as on a :class:`~sciml.Box`, and "obstacle_1",
+    "obstacle_2" … in the order of `centres`. Region: "box".
+
+    Parameters
+    ----------
+    edges : (float, float, float)
+        Lengths of the box.
+    centres : sequence of (float, float, float)
+        Of the balls.
+    radii : float or sequence of float
+        One for all, or one each.
+
+    Raises
+    ------
+    DomainError
+        If balls touch each other or a side, or there is not one radius for each.
+    """
+    if len(edges) != 3 or any(len(centre) != 3 for centre in centres):
+        raise DomainError(f"edges={edges} and centres={centres} were given; all of them have three numbers.")
+    _check_positive(**dict(zip(("width", "height", "depth"), edges)))
+    radii = [radii] * len(centres) if isinstance(radii, int | float) else list(radii)
+    if len(radii) != len(centres):
+        raise DomainError(f"{len(radii)} radii were given for {len(centres)} obstacles; give one for all, or one each.")
+    balls: list[Ball] = []
+    for (x, y, z), radius in zip(centres, radii):
+        _check_positive(radius=radius)
+        balls.append((float(x), float(y), float(z), float(radius)))
+    _check_apart(edges, balls)
+    return Shape(
+        f"box with {len(balls)} obstacles",
+        lambda d: d.box_without("box", edges, balls),
+        size=size,
+        degree=degree,
+        kind=Carving,
+    )
+
+
+def _check_apart(edges: Place, balls: Sequence[Ball]) -> None:
+    for i, (*centre, radius) in enumerate(balls):
+        inside = all(radius < x < edge - radius for x, edge in zip(centre, edges))
+        if not inside or any(math.dist(centre, b[:3]) <= radius + b[3] for b in balls[:i]):
+            raise DomainError(
+                f"Obstacle {i + 1} (centre {tuple(centre)}, radius {radius:g}) touches another one or a side of the "
+                f"box {' × '.join(f'{edge:g}' for edge in edges)}; move it or make it smaller."
+            )
+
+
+def cell_with_void(
+    radius: float | Callable[[np.ndarray], np.ndarray], *, around: int = 48, outwards: int = 8, degree: int = 2
+) -> MeshDomain:
+    """The unit square without a star-shaped void round its middle, on a grid of rings and rays.
+
+    The void is where the distance from (½, ½) is less than radius(θ). Nodes lie on straight lines from its rim to
+    evenly spaced points of the sides, so they have the same numbers for every void, nodes on opposite sides match, and
+    no gmsh is needed. Boundary: "left", "right", "bottom", "top", "hole". Region: "matrix".
+
+    Parameters
+    ----------
+    radius : float or function
+        Of the angle θ ``(n,)`` from the x-axis; between 0 and ½.
+    around : int
+        Quadrilaterals round the void, a multiple of 4.
+    outwards : int
+        Quadrilaterals from the void to a side.
+    degree : {1, 2}
+        Of the cells; with 2 they follow the void to third order.
+
+    Raises
+    ------
+    DomainError
+        If the void does not fit into the square, or the numbers of cells make no grid.
+    """
+    if around < 8 or around % 4 or outwards < 1 or degree not in (1, 2):
+        raise DomainError(
+            f"around={around}, outwards={outwards}, degree={degree} were given; take a multiple of 4 from 8 on, a "
+            f"number from 1 on, and degree 1 or 2."
+        )
+
+    def place(points: np.ndarray) -> np.ndarray:
+        ring = np.abs(points).max(axis=1, keepdims=True)
+        side = points / ring
+        angle = np.arctan2(side[:, 1], side[:, 0])
+        rim = np.asarray(radius(angle) if callable(radius) else np.full(len(angle), radius), dtype=float)
+        if rim.shape != angle.shape or not np.all((rim > 0) & (rim < 0.5)):
+            raise DomainError(f"The radius of a void lies between 0 and 0.5 at every angle; given was {radius!r}.")
+        inner = rim[:, None] * side / np.linalg.norm(side, axis=1, keepdims=True)
+        return 0.5 + (2 - ring) * inner + (ring - 1) * 0.5 * side
+
+    return MeshDomain(curve_mesh(_square_rings(around, outwards), place, degree))
+
+
+def _square_rings(around: int, outwards: int) -> MeshData:
+    """(−2, 2)² without (−1, 1)² in concentric squares of quadrilaterals."""
+    quarter = np.linspace(-1, 1, around // 4, endpoint=False)
+    fixed = np.ones_like(quarter)
+    sides = [(quarter, -fixed), (fixed, quarter), (-quarter, fixed), (-fixed, -quarter)]
+    rim = np.concatenate([np.stack(side, axis=1) for side in sides])
+    points = (np.linspace(1, 2, outwards + 1)[:, None, None] * rim).reshape(-1, 2)
+    here = np.arange(around)
+    after = (here + 1) % around
+    cells = [np.stack([here, here + around, after + around, after], axis=1) + around * ring for ring in range(outwards)]
+    outer = np.stack([here, after], axis=1)
+    groups = {name: part + around * outwards for name, part in zip(_SIDES, np.split(outer, 4))} | {"hole": outer}
+    return MeshData(points, np.concatenate(cells), "quadrilateral", 1, groups, {"matrix": np.arange(around * outwards)})
 
 
 def rectangle_with_inclusions(

@@ -9,22 +9,27 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import importlib
 import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
 from ufl import Identity, cos, exp, grad, inner, pi, sin, sym, tr
 
 import sciml
-from sciml import Box, Dirichlet, Problem, load_problem, vector
+from sciml import Box, Dirichlet, Periodic, Problem, load_problem, vector
 from sciml.fem import Discretisation
+from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
+from sciml.fem.statics import solve_static
 from sciml.fem.stepping import System, march, stable_step
 from sciml.forms import reverse_jet, strong_residual, taylor_jet
 from sciml.forms.schemes import SCHEMES, Scheme
+from sciml.registry import load_solver, problem_classes
 from sciml.solution import ExactField, FEField, measure_errors
 
 Row = tuple[str, float, str, bool]
@@ -199,7 +204,12 @@ def own_error() -> Iterator[Row]:
     cases += [
         ("poisson/peak", {"degree": 2, "cells": 128}),
         ("advection_diffusion/two_peaks", {"degree": 2, "cells": 128}),
+        ("advection/inflow", {"degree": 2, "cells": 32, "steps": 2048}),
+        ("advection_diffusion/boundary_layer", {"degree": 1, "cells": 32}),
+        ("advection_diffusion/corner_layers", {"degree": 2, "cells": 32}),
     ]
+    cases += [("advection/quarter_turn", {"degree": d, "cells": n}) for d in (1, 2, 3) for n in (16, 32)]
+    cases += [("advection/skew_layer", {"degree": d, "cells": n}) for d, n in ((1, 64), (2, 32), (3, 32))]
     for name, options in cases:
         structural = {key: options.pop(key) for key in ("dim",) if key in options}
         solution = sciml.solve(load_problem(name, **structural), "fenics", **options)
@@ -226,12 +236,64 @@ def recompilation() -> Iterator[Row]:
         yield f"compilation for a new parameter value, {label} (s)", spent, "< 0.01", spent < 0.01
 
 
+# -- periodicity ---------------------------------------------------------------------------------------------
+
+
+def periodicity() -> Iterator[Row]:
+    """Node identification: equal sides, the same system built in NumPy, and effective coefficients."""
+    strip = Problem(
+        domain=Box((0.0, 0.0), (1.0, 1.0)),
+        flux=lambda u, x: (2 + sin(2 * pi * x[0])) * grad(u),
+        load=lambda x: exp(x[0]) * x[1],
+        conditions=[Periodic("left", "right"), Dirichlet(1.0, on=["bottom", "top"])],
+    )
+    for degree in (1, 2, 3):
+        disc = Discretisation(strip, strip.domain.mesh(8), degree)
+        columns = _periodic_columns(disc)
+        twin = _dense_twin(disc, columns)
+        solve_static(disc, sciml.analyse(strip))
+        found = disc.u.x.array
+        first = np.unique(columns, return_index=True)[1]
+        gap = float(np.abs(found - found[first][columns]).max() / np.abs(found).max())
+        yield f"periodic strip, P{degree}: largest difference of identified unknowns", gap, "≤ 1e-12", gap <= 1e-12
+        gap = float(np.abs(found - twin).max() / np.abs(twin).max())
+        yield f"periodic strip, P{degree}: largest difference from a dense PᵀAP", gap, "≤ 1e-12", gap <= 1e-12
+    for contrast in (10.0, 1000.0):
+        along = sciml.solve(load_problem("multiscale/periodic_cell", contrast=contrast), "fenics").quantities()["along"]
+        error = abs(along - 1)
+        yield f"periodic cell, contrast {contrast:g}: effective conductivity", error, "≤ 1e-4", error <= 1e-4
+
+
+def _periodic_columns(disc: Discretisation) -> np.ndarray:
+    """Of a unit box that is periodic along x, the independent unknown of each one: by its coordinates."""
+    places = np.round(disc.unknowns.points % [1.0, np.inf], 9) % [1.0, np.inf]
+    return np.unique(places, axis=0, return_inverse=True)[1].ravel()
+
+
+def _dense_twin(disc: Discretisation, columns: np.ndarray) -> np.ndarray:
+    """The solution of Pᵀ A P w = Pᵀ b with Dirichlet values, by NumPy."""
+    from dolfinx import fem
+
+    matrix = fem.petsc.assemble_matrix(disc.jacobian)
+    matrix.assemble()
+    prolongation = np.eye(columns.max() + 1)[columns]
+    reduced = prolongation.T @ matrix[:, :] @ prolongation
+    right = -prolongation.T @ fem.assemble_vector(disc.residual).array
+    dofs, values = disc.dirichlet
+    solution = np.zeros(len(right))
+    solution[columns[dofs]] = values
+    free = np.setdiff1d(np.arange(len(right)), columns[dofs])
+    solution[free] = np.linalg.solve(reduced[np.ix_(free, free)], (right - reduced @ solution)[free])
+    return solution[columns]
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 
-def _system(problem: Problem, cells: int, degree: int) -> System:
-    disc = Discretisation(problem, problem.domain.mesh(cells), degree)
-    choice = choose_linear_solver("direct", symmetric=True, definite=True, dim=problem.dim, n_dofs=disc.n_dofs)
+def _system(problem: Problem, cells: int, degree: int, *, stabilised: bool = False) -> System:
+    disc = Discretisation(problem, problem.domain.mesh(cells), degree, stabilised=stabilised)
+    even = not stabilised
+    choice = choose_linear_solver("direct", symmetric=even, definite=even, dim=problem.dim, n_dofs=disc.n_dofs)
     return System(disc, choice, linear=bool(sciml.analyse(problem).linear))
 
 
@@ -308,6 +370,138 @@ def _energies(system: System, scheme: Scheme, steps: int) -> list[float]:
     return energies
 
 
+def stencil() -> Iterator[Row]:
+    """Lumped P1 waves against the stencil of fluxes that the tests of the reference hold them against."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "fem"))
+    twins = importlib.import_module("test_flux_stencil")
+    for label, (problem, twin, end) in twins.CASES.items():
+        error = twins.gap(twins.solved(problem()), twin().march(end, twins.STEPS))
+        yield f"lumped P1 wave, 200 steps, {label}: relative gap to a stencil", error, "≤ 1e-6", error <= 1e-6
+
+
+# -- several fields --------------------------------------------------------------------------------------------------
+
+
+def flows() -> Iterator[Row]:
+    """Taylor–Hood and Raviart–Thomas elements: orders; the cost of a pipe; what does not lock."""
+    wanted = {"velocity": ("stokes/vortex", 3), "pressure": ("stokes/vortex", 2)}
+    wanted |= {"flow": ("darcy/mixed", 2), "potential": ("darcy/mixed", 2)}
+    for field, (name, order) in wanted.items():
+        errors = [sciml.solve(name, degree=2, cells=n, measure_error=False).error() for n in (32, 64)]
+        slope = float(np.log2(errors[0].fields[field].relative_l2 / errors[1].fields[field].relative_l2))
+        yield f"{name}, degree 2: order of the {field} in L2", slope, f"{order} ± 0.15", abs(slope - order) <= 0.15
+    error = sciml.solve("stokes/channel", cells=4, measure_error=False).error().relative_h1
+    yield "Poiseuille flow on 4 cells: relative H1 error", error, "≤ 1e-10", error <= 1e-10
+    for speed in (0.25, 1.0):
+        pipe = load_problem("navier_stokes/pipe", cells=64, speed=speed)
+        sciml.solve(pipe.with_parameters(cells=4), measure_error=False)
+        start = time.process_time()
+        solution = sciml.solve(pipe, measure_error=False)
+        spent = time.process_time() - start
+        label = f"winding pipe, 64² cells, {solution.details['unknowns']} unknowns, speed {speed}: CPU seconds"
+        yield label, spent, "≤ 5", spent <= 5
+    for ratio in (0.3, 0.4999, 0.499999):
+        problem = load_problem("elasticity/nearly_incompressible", poisson_ratio=ratio)
+        error = sciml.solve(problem, cells=16, measure_error=False).error().fields["displacement"].relative_l2
+        yield f"nearly incompressible block, ratio {ratio}: displacement", error, "≤ 1e-5", error <= 1e-5
+
+
+# -- families --------------------------------------------------------------------------------------------------------
+
+
+def darcy() -> Iterator[Row]:
+    """Two-phase Darcy flow, 85² values kept of each solution on 252² cells: members a second, and their error."""
+    options: dict = {"degree": 1, "cells": 252, "cell_type": "tensor"}
+    line = np.linspace(0, 1, 85)
+    grid = np.stack(np.meshgrid(line, line, indexing="ij"), axis=-1).reshape(-1, 2)
+    run = sciml.solve_members("darcy/two_phase", 41, **options)
+    # The first member pays for what all of them share.
+    next(run).evaluate(grid)
+    start = time.process_time()
+    for solution in run:
+        solution.evaluate(grid)
+    rate = 40 / (time.process_time() - start)
+    yield "Darcy 85² from 253²: samples per CPU second, one thread", rate, "≥ 4", rate >= 4
+    found = sciml.measure_label_errors("darcy/two_phase", 8, grid, refinements=2, **options)
+    label = "Darcy 85² from 253²: relative L2 of the labels against 505²"
+    yield f"{label}, mean of 8 members", found.mean, "aim ≤ 0.01", found.mean <= 0.01
+    yield f"{label}, worst of 8 members", found.worst, "aim ≤ 0.01", found.worst <= 0.01
+    rate = found.rate or 0.0
+    yield "Darcy: order of the labels' error (the medium is sampled anew)", rate, "≥ 1", rate >= 1
+
+
+# -- advection ---------------------------------------------------------------------------------------------------------
+
+
+def advection() -> Iterator[Row]:
+    """Streamline upwinding: orders without diffusion, steady and in time, and layers thinner than a cell."""
+    for degree in (1, 2, 3):
+        problem = load_problem("advection/quarter_turn")
+        errors = [sciml.solve(problem, degree=degree, cells=n, measure_error=False).error() for n in (32, 64)]
+        slope = float(np.log2(errors[0].relative_l2 / errors[1].relative_l2))
+        yield f"steady advection, curved wind, P{degree}: order in L2", slope, f"≥ {degree}.5", slope >= degree + 0.5
+    pulse = Problem(
+        domain=Box(0.0, 1.0),
+        time=0.5,
+        damping=1.0,
+        reaction=lambda u: u.dx(0),
+        load=0.0,
+        exact=lambda x, t: exp(-50 * (x[0] - t - 0.2) ** 2) + sin(5 * (x[0] - t)),
+        conditions=[Dirichlet(on="left")],
+    )
+    for degree, cells, steps in ((1, (64, 128), (800, 1600)), (2, (32, 64), (800, 3200)), (3, (16, 32), (400, 1600))):
+        runs = zip(cells, steps, strict=True)
+        gaps = [_final_error(_system(pulse, n, degree, stabilised=True), Scheme("bdf2"), m) for n, m in runs]
+        slope = float(np.log2(gaps[0] / gaps[1]))
+        yield f"advection in time, fine steps, P{degree}: order in L2", slope, f"≥ {degree}.5", slope >= degree + 0.5
+    for name, cells in (("boundary_layer", 32), ("corner_layers", 16)):
+        for degree in (1, 2, 3):
+            problem = load_problem(f"advection_diffusion/{name}", peclet=1e4)
+            for stabilisation in ("auto", "none"):
+                solution = sciml.solve(
+                    problem, degree=degree, cells=cells, measure_error=False, stabilisation=stabilisation
+                )
+                axis = np.linspace(0, 1 - 2 / cells, 201)
+                points = np.stack(np.meshgrid(*[axis] * problem.dim), axis=-1).reshape(-1, problem.dim)
+                gap = float(np.abs(solution.evaluate(points) - points.prod(axis=1)).max())
+                label = f"{name}, P{degree}, Péclet 1e4, stabilisation={stabilisation}: largest error off the layer"
+                bound = "≤ 0.06" if stabilisation == "auto" else "(to compare)"
+                yield label, gap, bound, stabilisation == "none" or gap <= 0.06
+
+
+def adaptive_steps() -> Iterator[Row]:
+    """Steps that follow the solution against equal steps of BDF2 at equal error, counted in linear solves."""
+    transients = {
+        "a layer of 1/300 at the start": lambda t: 3 * exp(-300 * t) + cos(2 * t),
+        "a pulse in the middle": lambda t: 3 * exp(-300 * (t - 0.5) ** 2) + cos(2 * t),
+    }
+    for name, factor in transients.items():
+        problem = Problem(
+            domain=Box(0.0, 1.0),
+            time=1.0,
+            damping=1.0,
+            flux=lambda u: grad(u) / 10,
+            exact=lambda x, t, factor=factor: factor(t) * sin(pi * x[0]),
+            conditions=[Dirichlet(on="boundary")],
+        )
+        gaps = []
+        for tolerance in (1e-4, 1e-4 / 8):
+            system, control = _system(problem, 12, 3), Control(tolerance, 1e-10, 0.125)
+            gaps.append(max(_error_at(system, step.u[1], step.end) for step in march_adaptively(system, control)))
+        slope = float(np.log2(gaps[0] / gaps[1]))
+        yield f"heat with {name}: order in the steps", slope, "2 ± 0.35", abs(slope - 2) <= 0.35
+        solves, equal, system = system.counts.linear, 3200, _system(problem, 12, 3)
+        largest = max(_error_at(system, state.u, state.t) for state in march(system, Scheme("bdf2"), equal))
+        # BDF2 is of second order.
+        ratio = equal * float(np.sqrt(largest / gaps[1])) / solves
+        yield f"heat with {name}: solves of equal steps / of adaptive ones", ratio, "≥ 2", ratio >= 2
+
+
+def _error_at(system: System, vector: object, instant: float) -> float:
+    problem = system.problem.at_time(instant)
+    return measure_errors(FEField(problem, system.snapshot(vector)), ExactField(problem)).l2
+
+
 def sine() -> Iterator[Row]:
     """Poisson's equation with sines in 2-D by the plain PINN with default options."""
     solution = sciml.solve("poisson/sine", "deepxde")
@@ -381,16 +575,40 @@ def _cost_of_schemes() -> Iterator[Row]:
         yield f"{label}: CPU seconds", spent, "-", True
 
 
+def defaults() -> Iterator[Row]:
+    """Every problem that the reference can solve, by its default options."""
+    reference = load_solver("fenics")
+    reference.load()
+    spent = {}
+    for name in problem_classes():
+        if reference.supports(load_problem(name)) is None:
+            start = time.process_time()
+            sciml.solve(name, "fenics")
+            spent[name] = time.process_time() - start
+    slowest = max(spent, key=lambda name: spent[name])
+    label = f"reference, default options: CPU seconds of the slowest of {len(spent)} problems, {slowest}"
+    yield label, spent[slowest], "≤ 60", spent[slowest] <= 60
+    median = float(np.median([*spent.values()]))
+    yield "reference, default options: CPU seconds of the problem in the middle", median, "≤ 5", median <= 5
+
+
 FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "residual_cost": residual_cost,
     "orders": orders,
     "plate": plate,
     "own_error": own_error,
     "recompilation": recompilation,
+    "periodicity": periodicity,
     "time_orders": time_orders,
     "waves": waves,
+    "stencil": stencil,
+    "flows": flows,
+    "darcy": darcy,
+    "advection": advection,
+    "adaptive_steps": adaptive_steps,
     "spectral": spectral,
     "sine": sine,
+    "defaults": defaults,
 }
 
 

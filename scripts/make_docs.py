@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from sciml.cli.listing import catalogue_rows
 from sciml.registry import load_solver, solver_names
@@ -23,13 +24,22 @@ def solver_table() -> str:
 
 
 def problem_table() -> str:
-    """One line per problem, with a mark for each solver that can do it."""
-    names = solver_names()
+    """One line per problem, with a mark for each solver that can do it, and why the others cannot."""
+    names, rows = solver_names(), catalogue_rows()
     lines = ["| problem | | " + " | ".join(names) + " |", "| --- | --- |" + " :-: |" * len(names)]
-    for row in catalogue_rows():
+    for row in rows:
         marks = " | ".join("✓" if name in row["solvers"] else "–" for name in names)
         lines.append(f"| `{row['problem']}` | {row['title']} | {marks} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, "", *refusals(rows)])
+
+
+def refusals(rows: list[dict[str, Any]]) -> list[str]:
+    """One line per solver and reason, with the problems that it keeps the solver from."""
+    kept: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for solver, reason in row["refused"].items():
+            kept.setdefault((solver, reason), []).append(f"`{row['problem']}`")
+    return [f"- `{solver}` cannot solve {', '.join(kept[solver, why])}: {why}." for solver, why in sorted(kept)]
 
 
 def regenerated(text: str) -> str:

@@ -12,11 +12,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import pairwise, product
 from math import sqrt
 from pathlib import Path
 
 import gmsh
+import numpy as np
+
+Corner = tuple[float, ...]
 
 geo, mesh = gmsh.model.geo, gmsh.model.mesh
 
@@ -178,13 +181,89 @@ def periodic_cell(radius: float = 0.25, around: int = 6, outwards: int = 5) -> N
     group(2, blocks, "matrix")
 
 
-def write(build: Callable[[], None], path: Path, *, order: int, version: float) -> None:
+def obstacles(radius: float = 0.25, along: int = 4, outwards: int = 4) -> None:
+    """(0, 2) × (0, 1)² without balls in the middles of its halves: six blocks of hexahedra round each."""
+    points: dict[Corner, int] = {}
+    lines: dict[frozenset[Corner], int] = {}
+
+    def line(a: Corner, b: Corner, centre: int | None, cells: int) -> int:
+        """The line or arc between two corners, which blocks share."""
+        for corner in (a, b):
+            if corner not in points:
+                points[corner] = geo.addPoint(*corner)
+        if frozenset((a, b)) not in lines:
+            ends = points[a], points[b]
+            made = geo.addLine(*ends) if centre is None else geo.addCircleArc(ends[0], centre, ends[1])
+            geo.mesh.setTransfiniteCurve(made, cells + 1)
+            lines[frozenset((a, b))] = made
+        return lines[frozenset((a, b))]
+
+    surfaces: dict[frozenset[int], int] = {}
+
+    def patch(edges: Sequence[int], centre: int | None = None) -> int:
+        if frozenset(edges) not in surfaces:
+            outline = [geo.addCurveLoop(list(edges), reorient=True)]
+            made = (
+                geo.addPlaneSurface(outline)
+                if centre is None
+                else geo.addSurfaceFilling(outline, sphereCenterTag=centre)
+            )
+            geo.mesh.setTransfiniteSurface(made)
+            geo.mesh.setRecombine(2, made)
+            surfaces[frozenset(edges)] = made
+        return surfaces[frozenset(edges)]
+
+    names: dict[str, list[int]] = {name: [] for name in ("left", "right", "bottom", "top", "front", "back")}
+    planes = {
+        ("left", 0): 0.0,
+        ("right", 0): 2.0,
+        ("bottom", 1): 0.0,
+        ("top", 1): 1.0,
+        ("front", 2): 0.0,
+        ("back", 2): 1.0,
+    }
+    volumes = []
+    for number, x in enumerate((0.5, 1.5)):
+        middle = (x, 0.5, 0.5)
+        centre = geo.addPoint(*middle)
+        ball = names.setdefault(f"obstacle_{number + 1}", [])
+        for axis, sign in product(range(3), (-1, 1)):
+            ring = [with_axis(axis, sign, *pair) for pair in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+            inner, outer = ([moved(middle, corner, r) for corner in ring] for r in (radius / sqrt(3), 0.5))
+            arcs = [line(a, b, centre, along) for a, b in pairwise([*inner, inner[0]])]
+            edges = [line(a, b, None, along) for a, b in pairwise([*outer, outer[0]])]
+            rays = [line(a, b, None, outwards) for a, b in zip(inner, outer)]
+            walls = [patch([arcs[k], rays[(k + 1) % 4], edges[k], rays[k]]) for k in range(4)]
+            caps = [patch(arcs, centre), patch(edges)]
+            volumes.append(geo.addVolume([geo.addSurfaceLoop([*caps, *walls])]))
+            geo.mesh.setTransfiniteVolume(volumes[-1], [points[corner] for corner in (*inner, *outer)])
+            ball.append(caps[0])
+            for (name, direction), place in planes.items():
+                if direction == axis and all(corner[axis] == place for corner in outer):
+                    names[name].append(caps[1])
+    geo.synchronize()
+    for name, tags in names.items():
+        group(2, tags, name)
+    group(3, volumes, "box")
+
+
+def with_axis(axis: int, sign: int, first: int, second: int) -> Corner:
+    """A corner of the cube (−1, 1)³ on the face across an axis."""
+    return tuple(np.insert(np.array([first, second], dtype=float), axis, sign))
+
+
+def moved(centre: Corner, corner: Corner, scale: float) -> Corner:
+    """A corner of a cube round a centre."""
+    return tuple(round(c + scale * d, 12) for c, d in zip(centre, corner))
+
+
+def write(build: Callable[[], None], path: Path, *, order: int, version: float, dim: int = 2) -> None:
     """Build, mesh and save one file, as text."""
     with model(path.stem):
         gmsh.option.setNumber("Mesh.ElementOrder", order)
         gmsh.option.setNumber("Mesh.MshFileVersion", version)
         build()
-        mesh.generate(2)
+        mesh.generate(dim)
         gmsh.write(str(path))
     sys.stdout.write(f"{path}: {path.stat().st_size / 1000:.0f} kB\n")
 
@@ -199,6 +278,7 @@ def main(folder: Path = FOLDER) -> None:
     write(fibre, folder / "fibre.msh", order=2, version=2.2)
     write(disc, folder / "disc.msh", order=2, version=4.1)
     write(periodic_cell, folder / "periodic_cell.msh", order=2, version=4.1)
+    write(obstacles, folder / "obstacles.msh", order=1, version=4.1, dim=3)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,78 @@ def test_curved_cells_follow_the_circle(gmsh, degree, order):
     assert np.log(errors[0] / errors[1]) / np.log(4) == pytest.approx(order, abs=0.15)
 
 
+@pytest.mark.parametrize("degree", [1, 2])
+def test_box_with_obstacles(gmsh, degree):
+    """Sides and balls have their names, areas and volume; small balls get small cells."""
+    centres, radii = [(0.45, 0.5, 0.6), (1.5, 0.4, 0.5)], [0.25, 0.1]
+    domain = shapes.box_with_obstacles((2.0, 1.0, 1.2), centres, radii, size=0.2, degree=degree)
+    rel = 5e-2 if degree == 1 else 5e-4
+    sides = {"left": 1.2, "right": 1.2, "bottom": 2.4, "top": 2.4, "front": 2.0, "back": 2.0}
+    balls = {f"obstacle_{number + 1}": 4 * math.pi * radius**2 for number, radius in enumerate(radii)}
+    assert (domain.data.cell_type, domain.data.degree, domain.dim) == ("tetrahedron", degree, 3)
+    assert set(domain.boundary_names) == set(sides) | set(balls)
+    assert {name: domain.part(name).measure for name in sides} == pytest.approx(sides, rel=1e-9)
+    assert {name: domain.part(name).measure for name in balls} == pytest.approx(balls, rel=rel)
+    assert domain.volume == pytest.approx(2.4 - 4 / 3 * math.pi * sum(r**3 for r in radii), rel=rel / 10)
+    planes = {
+        "left": (0, 0.0),
+        "right": (0, 2.0),
+        "bottom": (1, 0.0),
+        "top": (1, 1.0),
+        "front": (2, 0.0),
+        "back": (2, 1.2),
+    }
+    for name, (axis, place) in planes.items():
+        assert np.ptp(domain.data.points[domain.data.facet_groups[name]][..., axis]) == 0
+        assert domain.data.points[domain.data.facet_groups[name]][0, 0, axis] == place
+    for number, (centre, radius) in enumerate(zip(centres, radii)):
+        rim = domain.data.points[np.unique(domain.data.facet_groups[f"obstacle_{number + 1}"])]
+        np.testing.assert_allclose(np.linalg.norm(rim - centre, axis=1), radius, atol=1e-9)
+    assert not gmsh.isInitialized()
+
+
+def test_a_box_without_obstacles(gmsh):
+    domain = shapes.box_with_obstacles(centres=(), size=0.5)
+    assert domain.volume == pytest.approx(1.0)
+    assert domain.boundary_names == ("back", "bottom", "front", "left", "right", "top")
+
+
+def star(angle):
+    return 0.3 + 0.08 * np.cos(3 * angle) + 0.05 * np.sin(5 * angle)
+
+
+def test_cell_with_void_follows_its_radius():
+    """Area and length of the rim to the order of the cells; the nodes are on it."""
+    angle = np.linspace(0, 2 * math.pi, 20_000, endpoint=False)
+    slope = -0.24 * np.sin(3 * angle) + 0.25 * np.cos(5 * angle)
+    length = 2 * math.pi * np.hypot(star(angle), slope).mean()
+    volume = 1 - math.pi * (star(angle) ** 2).mean()
+    for degree, order in ((1, 2), (2, 4)):
+        errors = []
+        for around in (48, 96):
+            domain = shapes.cell_with_void(star, around=around, degree=degree)
+            rim = domain.data.points[np.unique(domain.data.facet_groups["hole"])] - 0.5
+            np.testing.assert_allclose(np.hypot(*rim.T), star(np.arctan2(rim[:, 1], rim[:, 0])), rtol=1e-13)
+            errors.append([abs(domain.volume - volume), abs(domain.part("hole").measure - length)])
+        assert np.log2(errors[0][0] / errors[1][0]) == pytest.approx(order, abs=0.4)
+        assert np.log2(errors[0][1] / errors[1][1]) == pytest.approx(order, abs=0.6)
+        assert max(errors[1]) < (5e-2, 1e-3)[degree - 1]
+
+
+def test_cells_with_voids_are_one_grid():
+    """Points of two voids correspond, sides are straight and divided evenly, and no gmsh is needed."""
+    cells = [shapes.cell_with_void(radius, around=16, outwards=3) for radius in (0.3, star)]
+    assert np.array_equal(cells[0].data.cells, cells[1].data.cells)
+    assert cells[0].boundary_names == ("bottom", "hole", "left", "right", "top")
+    for domain in cells:
+        points = domain.data.points
+        for axis in (0, 1):
+            low, high = (np.sort(points[np.abs(points[:, axis] - end) < 1e-12, 1 - axis]) for end in (0, 1))
+            np.testing.assert_allclose(low, np.linspace(0, 1, 9), atol=1e-14)
+            np.testing.assert_allclose(high, low, atol=1e-14)
+    assert cells[0].data.region_volume("matrix") == cells[0].volume
+
+
 @pytest.mark.parametrize("kind", ["void", "inclusion"])
 def test_opposite_sides_of_a_periodic_cell_match(gmsh, kind):
     mesh = shapes.periodic_cell(2.0, 1.0, 0.4, kind=kind, size=0.13, degree=2).data
@@ -123,6 +195,14 @@ def test_inclusions_cover_the_fraction_and_do_not_touch(fraction):
         (lambda: shapes.annulus(2.0, 1.0, size=0.1), "the inner radius is the smaller one"),
         (lambda: shapes.plate_with_hole(radius=1.0, size=0.1), "does not fit into 2 × 2; make it smaller"),
         (lambda: shapes.periodic_cell(kind="hole", size=0.1), "give 'void' or 'inclusion'"),
+        (lambda: shapes.box_with_obstacles(radii=0.5, size=0.1), r"Obstacle 1 .* touches another one or a side"),
+        (lambda: shapes.box_with_obstacles((2, 1, 1), [(0.5,) * 3, (0.9, 0.5, 0.5)], 0.2, size=0.1), "Obstacle 2 .*move it"),
+        (lambda: shapes.box_with_obstacles(radii=[0.1, 0.2], size=0.1), "2 radii were given for 1 obstacles"),
+        (lambda: shapes.box_with_obstacles((1, 1), size=0.1), "all of them have three numbers"),
+        (lambda: shapes.box_with_obstacles((1, 1, -1), size=0.1), "depth=-1 was given"),
+        (lambda: shapes.cell_with_void(0.6), "between 0 and 0.5 at every angle"),
+        (lambda: shapes.cell_with_void(lambda angle: angle), "between 0 and 0.5 at every angle"),
+        (lambda: shapes.cell_with_void(0.3, around=10), "around=10, outwards=8, degree=2 were given"),
         (lambda: shapes.rectangle_with_inclusions(size=0.1), "count=None and fraction=None were given; give one"),
         (lambda: shapes.rectangle_with_inclusions(count=0, size=0.1), "count=0 was given"),
         (lambda: shapes.rectangle_with_inclusions(fraction=2, size=0.1), "fraction=2 was given"),

@@ -30,12 +30,14 @@ def _support(problem: Problem) -> dict[str, str | None]:
 
 
 def catalogue_rows() -> list[dict[str, Any]]:
-    """One object per problem: name, title, solvers that can do it."""
+    """One object per problem: name, title, solvers that can do it, and the reasons of those that cannot."""
     rows = []
     for name in problem_classes():
         problem = load_problem(name)
-        able = [solver for solver, reason in _support(problem).items() if reason is None]
-        rows.append({"problem": name, "title": problem.title, "solvers": able})
+        support = _support(problem)
+        able = [solver for solver, reason in support.items() if reason is None]
+        refused = {solver: reason for solver, reason in support.items() if reason is not None}
+        rows.append({"problem": name, "title": problem.title, "solvers": able, "refused": refused})
     return rows
 
 

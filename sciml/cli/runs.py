@@ -78,7 +78,8 @@ def _write_solution(solution: Solution, folder: Path, name: str) -> list[str]:
         return [f"{name}.h5"]
     if solution.problem.evolves:
         solution.write_pvd(folder / f"{name}.pvd")
-        return [f"{name}.h5", f"{name}.pvd"]
+        solution.write_vtkhdf(folder / f"{name}.vtkhdf")
+        return [f"{name}.h5", f"{name}.pvd", f"{name}.vtkhdf"]
     solution.write_vtu(folder / f"{name}.vtu")
     return [f"{name}.h5", f"{name}.vtu"]
 

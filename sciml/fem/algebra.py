@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,28 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
+from sciml.fem.lattice import LatticePreconditioner
 from sciml.fem.meshes import FEMesh
 
-__all__ = ["LinearChoice", "LinearSolver", "choose_linear_solver", "in_words", "rigid_body_modes"]
+__all__ = [
+    "LinearChoice",
+    "LinearSolver",
+    "choose_linear_solver",
+    "in_words",
+    "lattice_preconditioner",
+    "rigid_body_modes",
+]
 
 _DIRECT_LIMIT = {1: 10**7, 2: 400_000, 3: 30_000}
+_FAST_FROM = {1: 10**9, 2: 4_000, 3: 2_000}
+"""Unknowns from which fast diagonalisation is quicker than a direct solver."""
+_FAST_ITERATIONS = 60
+_MOST_ITERATIONS = 2000
+_LABELS = {
+    "direct": "MUMPS {preconditioner}",
+    "gamg": "GAMG-{krylov}",
+    "fast_diagonalisation": "fast diagonalisation-cg",
+}
 _counter = itertools.count()
 
 
@@ -29,44 +46,77 @@ class LinearChoice:
     krylov, preconditioner : str
         PETSc's names.
     name : str
-        The option's name: "direct" or "gamg".
+        The option's name: "direct", "gamg" or "fast_diagonalisation".
     reason : str
         Why it was chosen.
+    instead : LinearChoice or None
+        What takes its place if it needs too many iterations; None for what was asked for.
     """
 
     name: str
     krylov: str
     preconditioner: str
     reason: str
+    instead: LinearChoice | None = None
 
     def __str__(self) -> str:
-        label = {"direct": "MUMPS " + self.preconditioner, "gamg": f"GAMG-{self.krylov}"}[self.name]
+        label = _LABELS[self.name].format(krylov=self.krylov, preconditioner=self.preconditioner)
         return f"{label} ({self.reason})"
 
 
 def choose_linear_solver(
-    requested: str, *, symmetric: bool, definite: bool, dim: int, n_dofs: int, fields: int = 1
+    requested: str,
+    *,
+    symmetric: bool,
+    definite: bool,
+    dim: int,
+    n_dofs: int,
+    fields: int = 1,
+    lattice: bool = False,
 ) -> LinearChoice:
-    """Choose a linear solver from what the analysis says.
+    """Choose a linear solver from what the analysis and the mesh say.
 
-    A direct solver up to a size that depends on the dimension (its fill-in grows like n^1.5 in 2-D and n² in
-    3-D), algebraic multigrid beyond; conjugate gradients where the law is symmetric and monotone, GMRES else. Several
-    fields, of which one may be a constraint, are solved directly whatever their number.
+    Fast diagonalisation where the unknowns of a symmetric monotone law are a grid; else a direct solver up to a size
+    that depends on the dimension (its fill-in grows like n^1.5 in 2-D and n² in 3-D), algebraic multigrid beyond;
+    conjugate gradients where the law is symmetric and monotone, GMRES else. Several fields, of which one may be a
+    constraint, are solved directly whatever their number.
 
     Parameters
     ----------
-    requested : {"auto", "direct", "gamg"}
+    requested : {"auto", "direct", "gamg", "fast_diagonalisation"}
     symmetric, definite : bool
         Of the linearised law.
     dim, n_dofs : int
     fields : int
         Number of fields.
+    lattice : bool
+        Whether fast diagonalisation applies to the unknowns.
+
+    Raises
+    ------
+    OptionError
+        Another name, or fast diagonalisation where it does not apply.
     """
+    fast = lattice and symmetric and definite
+    if requested == "fast_diagonalisation" and not fast:
+        raise OptionError(
+            "linear_solver=fast_diagonalisation needs a scalar unknown of a symmetric positive law on a box, "
+            "cell_type=tensor, one process, and sides with Dirichlet conditions as a whole or not at all (with neither "
+            "those nor a reaction the constant is free); take linear_solver=auto."
+        )
+    if requested == "fast_diagonalisation":
+        return LinearChoice(requested, "cg", "python", "symmetric positive law; as asked")
+    if requested == "auto" and fast and n_dofs >= _FAST_FROM[dim]:
+        instead = choose_linear_solver("auto", symmetric=symmetric, definite=definite, dim=dim, n_dofs=n_dofs)
+        reason = f"symmetric positive law; {n_dofs} unknowns on a grid, ≥ {_FAST_FROM[dim]} in {dim}-D"
+        return LinearChoice("fast_diagonalisation", "cg", "python", reason, instead)
     kind = "symmetric" if symmetric else "unsymmetric"
     positive = " positive" if symmetric and definite else ""
     limit = _DIRECT_LIMIT[dim]
     if requested not in ("auto", "direct", "gamg"):
-        raise OptionError(f"linear_solver={requested!r}; allowed are auto, direct and gamg.")
+        raise OptionError(
+            f"linear_solver={requested!r}; allowed are auto, direct, gamg and fast_diagonalisation (tensor cells)."
+        )
     direct = requested == "direct" or (requested == "auto" and (n_dofs <= limit or fields > 1))
     asked = "as asked" if requested != "auto" else f"{n_dofs} unknowns, {'≤' if direct else '>'} {limit} in {dim}-D"
     if fields > 1 and requested == "auto":
@@ -75,6 +125,22 @@ def choose_linear_solver(
     if direct:
         return LinearChoice("direct", "preonly", "cholesky" if positive and fields == 1 else "lu", reason)
     return LinearChoice("gamg", "cg" if positive else "gmres", "gamg", reason)
+
+
+def lattice_preconditioner(disc: Any, choice: LinearChoice, *, scaled: bool) -> LatticePreconditioner | None:
+    """What a choice of fast diagonalisation needs besides PETSc; None for the others.
+
+    Parameters
+    ----------
+    disc : Discretisation
+    choice : LinearChoice
+    scaled : bool
+        For coefficients that are smooth.
+    """
+    if choice.name != "fast_diagonalisation":
+        return None
+    assert disc.lattice is not None
+    return LatticePreconditioner(disc.lattice, scaled=scaled)
 
 
 class LinearSolver:
@@ -88,6 +154,8 @@ class LinearSolver:
         Relative tolerance on the preconditioned residual (iterative solvers).
     petsc_options : mapping, optional
         The user's own options, without prefix, which go last: ``{"pc_gamg_threshold": 0.02}``.
+    preconditioner : LatticePreconditioner, optional
+        For fast diagonalisation.
     """
 
     def __init__(
@@ -97,21 +165,25 @@ class LinearSolver:
         *,
         tolerance: float = 1e-11,
         petsc_options: Mapping[str, Any] | None = None,
+        preconditioner: LatticePreconditioner | None = None,
     ) -> None:
-        self.choice = choice
+        self.choice, self._preconditioner = choice, preconditioner
+        self._tolerance, self._petsc_options = tolerance, petsc_options or {}
         self.ksp = PETSc.KSP().create(comm)
-        self.configure(self.ksp, tolerance, petsc_options or {})
+        self.configure(self.ksp, tolerance, self._petsc_options)
 
     def configure(self, ksp: PETSc.KSP, tolerance: float, petsc_options: Mapping[str, Any]) -> None:
         """Apply the choice and the user's options to a KSP."""
         prefix = f"sciml_{next(_counter)}_"
         ksp.setOptionsPrefix(prefix)
         ksp.setType(self.choice.krylov)
-        ksp.setTolerances(rtol=tolerance, max_it=2000)
+        ksp.setTolerances(rtol=tolerance, max_it=_MOST_ITERATIONS if self.choice.instead is None else _FAST_ITERATIONS)
         pc = ksp.getPC()
         pc.setType(self.choice.preconditioner)
         if self.choice.name == "direct":
             pc.setFactorSolverType("mumps")
+        if self.choice.name == "fast_diagonalisation":
+            pc.setPythonContext(self._preconditioner)
         options = PETSc.Options()
         for key, value in petsc_options.items():
             options[prefix + key] = value
@@ -139,6 +211,8 @@ class LinearSolver:
             raise DivergenceError(f"PETSc failed in the linear solver {self.choice}: {error}.") from error
         self.forget_options()
         reason = self.ksp.getConvergedReason()
+        if reason < 0 and self.choice.instead is not None:
+            return self._solve_instead(matrix, right, solution)
         if reason < 0 or not np.isfinite(solution.norm()):
             raise DivergenceError(
                 f"The linear solver {self.choice} failed: {in_words(PETSc.KSP.ConvergedReason, reason)} after "
@@ -146,6 +220,18 @@ class LinearSolver:
                 f"a singular operator."
             )
         return int(self.ksp.getIterationNumber())
+
+    def _solve_instead(self, matrix: PETSc.Mat, right: PETSc.Vec, solution: PETSc.Vec) -> int:
+        """Solve with what takes the place of a preconditioner that did not suit the matrix, from now on."""
+        tried, instead = self.ksp.getIterationNumber(), self.choice.instead
+        assert instead is not None
+        reason = f"{instead.reason}; fast diagonalisation did not converge in {tried} iterations"
+        self.choice = replace(instead, reason=reason)
+        self.ksp.destroy()
+        self.ksp = PETSc.KSP().create(matrix.getComm())
+        self.configure(self.ksp, self._tolerance, self._petsc_options)
+        solution.set(0.0)
+        return tried + self.solve(matrix, right, solution)
 
     def forget_options(self) -> None:
         """Take the user's options out of PETSc's global ones; refuse those that nothing has read."""

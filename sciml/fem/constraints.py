@@ -206,7 +206,8 @@ class Reduced:
 
     def __init__(self, independent: Independent, form: fem.Form) -> None:
         self._independent, self._form = independent, form
-        self._full = self.matrix = fem.petsc.create_matrix(form)
+        disc = independent.disc
+        self._full = self.matrix = disc.matrix() if form is disc.jacobian else fem.petsc.create_matrix(form)
         if independent.prolongation is not None:
             self._assemble()
             self.matrix = self._full.ptap(independent.prolongation)

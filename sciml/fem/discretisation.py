@@ -17,13 +17,15 @@ from ufl.algorithms.apply_derivatives import apply_derivatives
 from ufl.algorithms.estimate_degrees import estimate_total_polynomial_degree
 from ufl.corealg.traversal import unique_pre_traversal
 
-from sciml.errors import ConditionError, OptionError
+from sciml.errors import ConditionError, DeclarationError, OptionError
 from sciml.fem.compiling import compile_form
 from sciml.fem.functions import FEFunction, FEFunctions, Gathering, together
+from sciml.fem.lattice import Lattice, lattice_of
 from sciml.fem.meshes import FEMesh, coordinate_element
 from sciml.fem.spaces import Splitting, flat, unknown_element
 from sciml.forms import check_degree, condition_value, weak_form
-from sciml.problem import MeshData, Problem, part_name
+from sciml.forms.stabilisation import Stabilisation, stabilisation
+from sciml.problem import MeshData, Points, Problem, part_name
 from sciml.problem.coefficients import RegionCoefficient
 
 __all__ = ["Discretisation"]
@@ -57,11 +59,11 @@ class _Symbols:
     degree: int
     geometry_degree: int
 
-    def move(self, form: ufl.Form) -> ufl.Form:
-        """The form on the concrete mesh, with quadrature degrees set."""
+    def move(self, form: ufl.Form, more: dict[Any, Any] | None = None) -> ufl.Form:
+        """The form on the concrete mesh, with quadrature degrees set; `more` says what further symbols stand for."""
         moved = []
         for integral in expand_derivatives(form).integrals():
-            integrand = apply_derivatives(ufl.replace(integral.integrand(), self.mapping))
+            integrand = apply_derivatives(ufl.replace(integral.integrand(), self.mapping | (more or {})))
             metadata = {"quadrature_degree": self._quadrature_degree(integrand)} | integral.metadata()
             moved.append(integral.reconstruct(integrand=integrand, domain=self.mesh, metadata=metadata))
         return ufl.Form(moved)
@@ -129,6 +131,8 @@ class Discretisation:
         Polynomial degree, 1 to 4.
     comm : MPI communicator
         Defaults to the world.
+    stabilised : bool
+        Whether streamline upwinding is added, see :mod:`sciml.forms.stabilisation`.
 
     Attributes
     ----------
@@ -137,22 +141,36 @@ class Discretisation:
         The state that the forms are evaluated at.
     residual, jacobian : dolfinx.fem.Form
         F(u; v) and its derivative.
+
+    Notes
+    -----
+    It can be handed on to other members of the problem's family, see :meth:`rebind`.
     """
 
-    def __init__(self, problem: Problem, data: MeshData, degree: int, comm: MPI.Intracomm = MPI.COMM_WORLD) -> None:
+    def __init__(
+        self,
+        problem: Problem,
+        data: MeshData,
+        degree: int,
+        comm: MPI.Intracomm = MPI.COMM_WORLD,
+        *,
+        stabilised: bool = False,
+    ) -> None:
         if not 1 <= degree <= 4:
             raise OptionError(
                 f"degree={degree}: the unknown's gradient needs a degree of at least 1, and 4 is the highest offered."
             )
-        self.problem, self.degree = problem, degree
+        self.problem, self.degree, self.stabilised = problem, degree, stabilised
         self.mesh = FEMesh(data, problem.domain, comm)
         check_degree(problem, degree)
         self.space = fem.functionspace(self.mesh.mesh, unknown_element(problem, data.cell_type, degree))
         self.u = fem.Function(self.space, name=problem.field_name)
+        self._located: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
+        self._places: dict[str, Points] = {}
         self._symbols = symbols_on(problem, data, degree)
         self._constants = self._bind_constants()
         self._functions = self._bind_coefficients()
-        forms = problem.derived(("forms", data.cell_type, data.degree, degree), self._forms)
+        forms = problem.derived(("forms", data.cell_type, data.degree, degree, stabilised), self._forms)
         self.residual, self.jacobian = (self.bind(form, [self.space] * (rank + 1)) for rank, form in enumerate(forms))
 
     @property
@@ -172,9 +190,36 @@ class Discretisation:
 
     def _forms(self) -> tuple[ufl.Form, ufl.Form]:
         residual = self._symbols.move(weak_form(self.problem).residual)
+        if self.stabilised:
+            residual += self._symbols.move(self._stabilisation.residual, self._frame)
         direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
         # The quadrature rule of the residual holds for its derivative, so that Newton's method stays exact.
         return residual, expand_derivatives(ufl.derivative(residual, self._symbols.unknown, direction))
+
+    @property
+    def _stabilisation(self) -> Stabilisation:
+        simplex, factor = self.mesh.data.cell.is_simplex, weak_form(self.problem).load_factor
+        return self.problem.derived(
+            ("stabilisation", self.degree, simplex), lambda: stabilisation(self.problem, factor, self.degree, simplex)
+        )
+
+    @property
+    def _frame(self) -> dict[Any, Any]:
+        return {self._stabilisation.frame: ufl.JacobianInverse(self._symbols.mesh)}
+
+    @cached_property
+    def upwind_damping(self) -> fem.Form | None:
+        """What stabilisation adds to the damping matrix, at the present state and time; None if nothing."""
+        if not self.stabilised or self._stabilisation.damping is None:
+            return None
+        direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
+        rate = {self.problem.declaration.rates[0]: direction}
+        return self.bind(self._symbols.move(self._stabilisation.damping, self._frame | rate), [self.space] * 2)
+
+    @cached_property
+    def steady_upwind(self) -> bool:
+        """Whether :attr:`upwind_damping` depends neither on the state nor on the time."""
+        return self._stabilisation.steady
 
     def bind(self, form: ufl.Form, spaces: list[fem.FunctionSpace]) -> fem.Form:
         """Compile a form in concrete symbols and attach this mesh's data."""
@@ -225,24 +270,55 @@ class Discretisation:
 
     def coefficient(self, name: str) -> fem.Function:
         """A coefficient field of the problem on this mesh."""
-        problem, values = self.problem, self.problem.parameters.plain()
-        provider = problem.coefficient_fields[name][1]
+        provider = self.problem.coefficient_fields[name][1]
         element = coefficient_element(provider, self.mesh.data.cell_type, self.degree)
         function = fem.Function(fem.functionspace(self.mesh.mesh, element), name=name)
+        self._evaluate_coefficient(name, function)
+        return function
+
+    def _evaluate_coefficient(self, name: str, function: fem.Function) -> None:
+        """Write the values of a coefficient field into its function."""
+        problem, values = self.problem, self.problem.parameters.plain()
+        provider = problem.coefficient_fields[name][1]
+        nodes = function.x.array.reshape(-1, int(np.prod(provider.shape, dtype=int)))
         if isinstance(provider, RegionCoefficient):
             groups = self.mesh.domain.region_groups
             per_cell = provider.per_cell(len(self.mesh.data.cells), groups, values)[self.mesh.input_cell]
-            function.x.array.reshape(-1, per_cell[0].size)[function.function_space.dofmap.list[:, 0]] = (
-                per_cell.reshape(len(per_cell), -1)
+            nodes[function.function_space.dofmap.list[:, 0]] = per_cell.reshape(len(per_cell), -1)
+            return
+        if name not in self._places:
+            coordinates = function.function_space.tabulate_dof_coordinates()[:, : problem.dim]
+            self._places[name] = Points(problem.domain.snapped(np.ascontiguousarray(coordinates)))
+        # All elements of coefficients have values at points as their degrees of freedom.
+        nodes[:] = provider.on_points(self._places[name], problem.domain, values).reshape(len(nodes), -1)
+
+    def rebind(self, problem: Problem) -> None:
+        """Take the data of another member of the family: parameters, coefficient fields, Dirichlet values.
+
+        Mesh, spaces, compiled forms and the places of constrained unknowns stay; only what differs is computed.
+
+        Raises
+        ------
+        DeclarationError
+            The problem comes from another declaration or has another domain.
+        """
+        if not problem.shares_structure(self.problem):
+            raise DeclarationError(
+                f"{problem!r} differs from {self.problem!r} in more than real parameters and random fields; it needs a "
+                f"discretisation of its own."
             )
-            return function
-
-        def at(x: np.ndarray) -> np.ndarray:
-            points = problem.domain.snapped(np.ascontiguousarray(x[: problem.dim].T))
-            return provider.evaluate(points, (), problem.domain, values).reshape(len(points), -1).T
-
-        function.interpolate(at)
-        return function
+        before, self.problem = self.problem, problem
+        for name, symbol in problem.constants.items():
+            self._constants[self._symbols.mapping[symbol]].value = np.asarray(
+                problem.constant_values[name], dtype=float
+            )
+        self.set_load_factor(1.0)
+        changed = problem.parameters.plain() != before.parameters.plain()
+        for name, (symbol, provider) in problem.coefficient_fields.items():
+            same = provider is before.coefficient_fields[name][1]
+            if not same or (changed and provider.reads_parameters):
+                self._evaluate_coefficient(name, self._functions[self._symbols.mapping[symbol]])
+        self.__dict__.pop("dirichlet", None)
 
     def set_time(self, instant: float) -> None:
         """Take all that depends on time at an instant."""
@@ -273,11 +349,14 @@ class Discretisation:
 
     def unknowns_on(self, on: str | tuple[str, ...], component: int) -> np.ndarray:
         """Local degrees of freedom (unrolled) of one component on the boundary part(s) named; all processes call it."""
-        facets = self.mesh.facets(on)
-        number = next(k for k, slot in enumerate(self.problem.layout) if component in slot.components)
-        slot, dofs = self.problem.layout[number], self.splitting.dofs[number]
-        nodes = fem.locate_dofs_topological(self.splitting.spaces[number], self.mesh.mesh.topology.dim - 1, facets)
-        return dofs[nodes * slot.size + component - slot.offset]
+        key = (on,) if isinstance(on, str) else tuple(on), component
+        if key not in self._located:
+            facets, fdim = self.mesh.facets(on), self.mesh.mesh.topology.dim - 1
+            number = next(k for k, slot in enumerate(self.problem.layout) if component in slot.components)
+            slot, dofs = self.problem.layout[number], self.splitting.dofs[number]
+            nodes = fem.locate_dofs_topological(self.splitting.spaces[number], fdim, facets)
+            self._located[key] = dofs[nodes * slot.size + component - slot.offset]
+        return self._located[key]
 
     @cached_property
     def dirichlet(self) -> tuple[np.ndarray, np.ndarray]:
@@ -313,6 +392,19 @@ class Discretisation:
     def splitting(self) -> Splitting:
         """The fields of the state."""
         return Splitting(self.problem, self.mesh, self.space)
+
+    @cached_property
+    def _empty_matrix(self) -> Any:
+        return fem.petsc.create_matrix(self.jacobian)
+
+    def matrix(self) -> Any:
+        """A new matrix of zeros with the Jacobian's pattern."""
+        return self._empty_matrix.duplicate()
+
+    @cached_property
+    def lattice(self) -> Lattice | None:
+        """The grid that the unknowns lie on, where fast diagonalisation applies; None elsewhere."""
+        return lattice_of(self)
 
     @cached_property
     def _gatherings(self) -> list[Gathering]:

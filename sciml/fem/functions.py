@@ -92,7 +92,7 @@ class FEFunction:
     def _jet(self, points: np.ndarray, cells: np.ndarray | None, order: int) -> np.ndarray:
         points = np.ascontiguousarray(points, dtype=float)
         if cells is None:
-            cells = self.mesh.data.locate(points)
+            cells = self.mesh.locate(points)
         local = np.where(cells >= 0, self.mesh.cell_of_input[cells], -1)
         dim = points.shape[1]
         out = np.full((len(points), *self.shape, *([dim] * order)), np.nan)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,11 +23,14 @@ import numpy as np
 from mpi4py import MPI
 
 from sciml.errors import DivergenceError
+from sciml.fem.adaptive import LOCAL_ORDER, Control
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions, squared_norms, transfer
+from sciml.fem.shared import Shared
 from sciml.fem.statics import StaticReport, solve_static
 from sciml.fem.trajectory import Trajectory, common_instants, solve_evolution
 from sciml.forms import Analysis
+from sciml.forms.peclet import StabilisationChoice, choose_stabilisation
 from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, MeshData, Problem, Slot
 
@@ -36,6 +39,8 @@ __all__ = ["Estimate", "Level", "Outcome", "solve_hierarchy"]
 _START = {1: 32, 2: 16, 3: 4}
 _RATE_GAP = 0.25
 _STEPS = 64
+_SHORTEST = 1e-10
+"""Shortest adaptive step, as a share of the whole time."""
 _WORTH_A_TRY = 20_000
 """Unknowns up to which a mesh is refined because Newton's method failed on it."""
 
@@ -90,6 +95,8 @@ class Outcome:
     delivered : Level
         The one that answers the request.
     estimate : Estimate or None
+    stabilisation : StabilisationChoice or None
+        Of all levels.
     setup_seconds, solve_seconds : float
     notes : list of str
         What was chosen or left out, and why.
@@ -98,6 +105,7 @@ class Outcome:
     levels: list[Level] = field(default_factory=list)
     delivered: Level = None  # type: ignore[assignment]
     estimate: Estimate | None = None
+    stabilisation: StabilisationChoice | None = None
     setup_seconds: float = 0.0
     solve_seconds: float = 0.0
     notes: list[str] = field(default_factory=list)
@@ -108,9 +116,18 @@ class Outcome:
         return [level.function.n_dofs for level in self.levels]
 
 
-def solve_hierarchy(problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> Outcome:
-    """Solve as the options say (see :class:`~sciml.solvers.fenics.FenicsOptions`)."""
-    run = _Run(problem, analysis, options, report)
+def solve_hierarchy(
+    problem: Problem,
+    analysis: Analysis,
+    options: Any,
+    report: Callable[[str], None],
+    shared: Shared | None = None,
+) -> Outcome:
+    """Solve as the options say (see :class:`~sciml.solvers.fenics.FenicsOptions`).
+
+    `shared` is what other members of the problem's family left behind.
+    """
+    run = _Run(problem, analysis, options, report, shared or Shared())
     if not isinstance(problem.domain, Box):
         return run.on_mesh(options.refine or 0)
     if options.cells is not None:
@@ -121,8 +138,12 @@ def solve_hierarchy(problem: Problem, analysis: Analysis, options: Any, report: 
 class _Run:
     """One request being served."""
 
-    def __init__(self, problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None]) -> None:
+    def __init__(
+        self, problem: Problem, analysis: Analysis, options: Any, report: Callable[[str], None], shared: Shared
+    ) -> None:
         self.problem, self.analysis, self.options, self.report = problem, analysis, options, report
+        self.shared = shared
+        shared.serve(problem)
         self.outcome = Outcome()
         self._start = time.process_time()
         limit = np.inf
@@ -130,6 +151,13 @@ class _Run:
             self._scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
             limit = self._scheme.order
         self._orders = [_orders_of(slot, options.degree, limit) for slot in problem.layout]
+        if problem.evolves and options.step_tolerance is not None:
+            # Steps of changing length make rates uneven: less is believed.
+            self._orders = [
+                replace(own, best=(min(own.best[0], limit + 0.5), min(own.best[1], limit + 0.5)))
+                for own in self._orders
+            ]
+        self._usual = [own.expected for own in self._orders]
 
     def solve(self, data: MeshData, finer: int = 0) -> Level:
         """Solve on one mesh.
@@ -142,7 +170,7 @@ class _Run:
         """
         start = time.perf_counter()
         options = self.options
-        discretisation = Discretisation(self.problem, data, options.degree)
+        discretisation = self.shared.discretisation(data, options.degree, stabilised=self._stabilised_on(data))
         discretisation.dirichlet  # noqa: B018  evaluated here so that it counts as set-up
         ready = time.perf_counter()
         label = f"{len(data.cells)} cells, {discretisation.n_dofs} unknowns"
@@ -168,6 +196,20 @@ class _Run:
         self.outcome.levels.append(level)
         return level
 
+    def _stabilised_on(self, data: MeshData) -> bool:
+        """As chosen on the first mesh, the coarsest, so that all levels solve the same equations."""
+        if self.outcome.stabilisation is None:
+            degree = self.options.degree
+            choice = choose_stabilisation(self.options.stabilisation, self.problem, data, degree)
+            self.outcome.stabilisation = choice
+            if choice.name == "supg":
+                # What is certain, where nothing can be observed; half an order more is usual.
+                self._orders = [
+                    replace(own, expected=(min(own.expected[0], degree + 0.5), min(own.expected[1], degree - 0.5)))
+                    for own in self._orders
+                ]
+        return self.outcome.stabilisation.name == "supg"
+
     def _solve_evolution(
         self, disc: Discretisation, data: MeshData, finer: int, start: float, ready: float, label: str
     ) -> Level:
@@ -177,14 +219,26 @@ class _Run:
         if steps is None and self._scheme.name != "explicit":
             steps = _STEPS
         steps = None if steps is None else max(1, round(steps * 2.0**finer))
+        control = self._control(finer)
         trajectory, report, steps = solve_evolution(
-            disc, self.analysis, self.options, steps, lambda text: self.report(f"{label}: {text}")
+            disc, self.analysis, self.options, steps, lambda text: self.report(f"{label}: {text}"), control
         )
         self.outcome.setup_seconds += ready - start
         self.outcome.solve_seconds += time.perf_counter() - ready
         level = Level(data, trajectory.at(float(trajectory.times[-1])), report, trajectory, steps)
         self.outcome.levels.append(level)
         return level
+
+    def _control(self, finer: int) -> Control | None:
+        """Of adaptive steps: half as long on a finer level, since the local error is of the third order."""
+        options, duration = self.options, self.problem.time.duration
+        if options.step_tolerance is None:
+            return None
+        return Control(
+            options.step_tolerance * 2.0 ** (-LOCAL_ORDER * finer),
+            options.min_step or _SHORTEST * duration,
+            (options.max_step or duration / 8) * 2.0**-finer,
+        )
 
     def on_box(self, cells: int) -> Outcome:
         """`cells` per axis; the two coarser levels that nest in it, or else finer ones, measure the error."""
@@ -193,11 +247,11 @@ class _Run:
         data = self._box(cells // 2**halvings)
         for k in range(halvings):
             self._attempt(data, k - halvings)
-            data = data.refine()
+            data = self.shared.refined(data)
         self.outcome.delivered = self.solve(data)
         finer = 0
         while measure and len(self.outcome.levels) < 3 and self._fits(self.outcome.levels[-1]):
-            data, finer = data.refine(), finer + 1
+            data, finer = self.shared.refined(data), finer + 1
             self.solve(data, finer)
         self._estimate()
         self._look_further(data)
@@ -218,7 +272,7 @@ class _Run:
                 reached = "" if estimate is None else f" at an error of {estimate.relative_l2:.1e}"
                 self.outcome.notes.append(f"refinement stopped{reached}: {limit}")
                 break
-            cells, data, finer = [2 * n for n in cells], data.refine(), finer + 1
+            cells, data, finer = [2 * n for n in cells], self.shared.refined(data), finer + 1
             self.outcome.delivered = self.solve(data, finer)
         self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells, found by doubling")
         return self.outcome
@@ -233,7 +287,7 @@ class _Run:
         Cells that cannot follow the solution may have no discrete solution near it.
         """
         cells = self._first_cells()
-        data = self.problem.domain.mesh(cells, self.options.cell_type)
+        data = self.shared.mesh(cells, self.options.cell_type)
         while self.outcome.delivered is None:
             try:
                 self.outcome.delivered = self.solve(data)
@@ -243,7 +297,7 @@ class _Run:
                 if reached * 2**self.problem.dim > unknowns or self._out_of_time():
                     raise
                 self.outcome.notes.append(f"{' × '.join(map(str, cells))} cells are too few: {error}")
-                cells, data = [2 * n for n in cells], data.refine()
+                cells, data = [2 * n for n in cells], self.shared.refined(data)
         return cells, data
 
     def _first_cells(self) -> list[int]:
@@ -269,9 +323,9 @@ class _Run:
         """The mesh file divided `refine` times; two further levels, coarser ones first, measure the error."""
         finest = max(refine, 2) if self.options.measure_error else refine
         first = finest - 2 if self.options.measure_error else refine
-        data = self.problem.domain.mesh()
+        data = self.shared.mesh()
         for _ in range(first):
-            data = data.refine()
+            data = self.shared.refined(data)
         for k in range(first, finest + 1):
             if k > refine and not self._fits(self.outcome.levels[-1]):
                 self.outcome.notes.append(
@@ -282,7 +336,7 @@ class _Run:
             level = self.solve(data, k - refine)
             if k == refine:
                 self.outcome.delivered = level
-            data = data.refine() if k < finest else data
+            data = self.shared.refined(data) if k < finest else data
         self._estimate()
         if self.outcome.levels[-1] is self.outcome.delivered:
             self._look_further(data)
@@ -299,18 +353,18 @@ class _Run:
             return
         rates = list(estimate.fields.values()) or [asdict(estimate)]
         gaps = [
-            (orders.expected[0] - own["rate_l2"], orders.expected[1] - own["rate_h1"])
-            for orders, own in zip(self._orders, rates, strict=True)
+            (expected[0] - own["rate_l2"], expected[1] - own["rate_h1"])
+            for expected, own in zip(self._usual, rates, strict=True)
         ]
         if max(map(max, gaps)) <= _RATE_GAP:
             return
-        expected_l2, expected_h1 = self._orders[int(np.argmax([max(gap) for gap in gaps]))].expected
+        expected_l2, expected_h1 = self._usual[int(np.argmax([max(gap) for gap in gaps]))]
         if self._fits(self.outcome.delivered):
             self.outcome.notes.append(
                 f"the observed rates {estimate.rate_l2:.2f} and {estimate.rate_h1:.2f} are below {expected_l2:g} and "
                 f"{expected_h1:g}: a finer level measures the error"
             )
-            self.solve(data.refine(), 1)
+            self.solve(self.shared.refined(data), 1)
             self._estimate()
         else:
             self.outcome.notes.append(
@@ -319,7 +373,7 @@ class _Run:
             )
 
     def _box(self, cells: int) -> MeshData:
-        return self.problem.domain.mesh(cells, self.options.cell_type)
+        return self.shared.mesh(cells, self.options.cell_type)
 
     def _fits(self, level: Level) -> bool:
         """Whether one more refinement stays within the size allowed."""

@@ -43,6 +43,7 @@ class FEMesh:
         self.element = coordinate_element(data)
         self.mesh = _create(data, self.element, comm)
         self.input_cell = np.asarray(self.mesh.topology.original_cell_index)
+        self._located: tuple[np.ndarray, np.ndarray] | None = None
 
     @property
     def comm(self) -> MPI.Intracomm:
@@ -52,6 +53,13 @@ class FEMesh:
     def alone(self) -> FEMesh:
         """The whole mesh on this process."""
         return FEMesh(self.data, self._aliases, MPI.COMM_SELF)
+
+    def locate(self, points: np.ndarray) -> np.ndarray:
+        """As :meth:`MeshData.locate`; the same points again, as for the members of a family, cost nothing."""
+        known = self._located
+        if known is None or not np.array_equal(known[0], points):
+            known = self._located = points.copy(), self.data.locate(points)
+        return known[1]
 
     @cached_property
     def cell_of_input(self) -> np.ndarray:

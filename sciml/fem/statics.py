@@ -12,7 +12,14 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError
-from sciml.fem.algebra import LinearChoice, LinearSolver, choose_linear_solver, in_words, rigid_body_modes
+from sciml.fem.algebra import (
+    LinearChoice,
+    LinearSolver,
+    choose_linear_solver,
+    in_words,
+    lattice_preconditioner,
+    rigid_body_modes,
+)
 from sciml.fem.compiling import compile_form
 from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
@@ -37,6 +44,8 @@ class StaticReport:
         Which one, and why.
     start : str
         Where Newton's method started.
+    rejected : int
+        Steps in time that were not accepted.
     """
 
     newton_iterations: int
@@ -44,6 +53,7 @@ class StaticReport:
     residual: float
     linear_solver: str
     start: str
+    rejected: int = 0
 
 
 def solve_static(
@@ -67,7 +77,7 @@ def solve_static(
     discretisation : Discretisation
     analysis : Analysis
         Of the same problem.
-    linear_solver : {"auto", "direct", "gamg"}
+    linear_solver : {"auto", "direct", "gamg", "fast_diagonalisation"}
     petsc_options : mapping, optional
         For the linear solver.
     tolerance : float
@@ -90,6 +100,7 @@ def solve_static(
         dim=discretisation.problem.dim,
         n_dofs=discretisation.n_dofs,
         fields=len(discretisation.problem.layout),
+        lattice=_takes_a_lattice(linear_solver, analysis) and discretisation.lattice is not None,
     )
     several = len(discretisation.problem.layout) > 1
     system = _System(
@@ -98,6 +109,7 @@ def solve_static(
         free_constants=analysis.free_constants,
         conserves=analysis.pure_neumann and (several or analysis.conserves),
         petsc_options=petsc_options or {},
+        scaled=choice.name == "fast_diagonalisation" and analysis.smooth_coefficients,
     )
     try:
         if analysis.linear:
@@ -112,6 +124,11 @@ def solve_static(
     return outcome
 
 
+def _takes_a_lattice(requested: str, analysis: Analysis) -> bool:
+    """Whether to look for a grid: a free constant, or Newton's changing matrices, are left to others unless asked."""
+    return not analysis.pure_neumann and (bool(analysis.linear) or requested == "fast_diagonalisation")
+
+
 class _System:
     """Assembled residual and Jacobian with constrained degrees of freedom taken out."""
 
@@ -123,8 +140,10 @@ class _System:
         free_constants: Sequence[int],
         conserves: bool,
         petsc_options: Mapping[str, Any],
+        scaled: bool,
     ) -> None:
         self.disc, self.choice, self.petsc_options = disc, choice, petsc_options
+        self._scaled = scaled
         self._conserves = conserves
         self.independent = Independent(disc)
         self.dirichlet = constrained, _ = self.independent.prescribed(disc.dirichlet)
@@ -164,6 +183,11 @@ class _System:
         state.array[dofs] = factor * values
         self.load(state)
 
+    def solver(self, petsc_options: Mapping[str, Any] | None = None) -> LinearSolver:
+        """A new linear solver of the kind chosen."""
+        preconditioner = lattice_preconditioner(self.disc, self.choice, scaled=self._scaled)
+        return LinearSolver(self.choice, self.disc.comm, petsc_options=petsc_options, preconditioner=preconditioner)
+
     def load(self, x: PETSc.Vec) -> None:
         """Take the state from a vector."""
         self.independent.load(x)
@@ -186,10 +210,18 @@ class _System:
 
     def jacobian(self) -> None:
         """F′(u) into the matrix, identity on constrained degrees of freedom."""
-        self.independent.hold(self.tangent(), self.constrained)
+        self.tangent()
+        self.constrain()
+
+    def constrain(self) -> None:
+        """Make the rows and columns of constrained degrees of freedom those of the identity."""
+        self.independent.hold(self.matrix, self.constrained)
 
     def magnitude(self) -> float:
-        """Size of the terms of F at the present state, against which a residual counts as zero."""
+        """Size of the terms of F at the present state, against which a residual counts as zero.
+
+        It leaves F in `vector` and F′, not constrained yet, in `matrix`.
+        """
         self.residual(self.vector)
         return float((self.tangent() * self.state()).norm() + self.independent.size(self.vector))
 
@@ -202,21 +234,21 @@ class _System:
 
 def _linear(system: _System, report: Report) -> StaticReport:
     scale = system.magnitude()
-    system.residual(system.vector)
-    system.jacobian()
+    system.constrain()
     step = system.vector.duplicate()
     system.vector.scale(-1.0)
-    solver = LinearSolver(system.choice, system.disc.comm, petsc_options=system.petsc_options)
+    solver = system.solver(system.petsc_options)
     iterations = solver.solve(system.matrix, system.vector, step)
+    choice = solver.choice
     solver.destroy()
     step.axpy(1.0, system.state())
     system.load(step)
     system.residual(system.vector)
     residual = system.vector.norm() / scale if scale else 0.0
     if residual > 1e-6:
-        raise DivergenceError(f"The linear solver {system.choice} left a relative residual of {residual:.1e}.")
+        raise DivergenceError(f"The linear solver {choice} left a relative residual of {residual:.1e}.")
     report(f"linear solve: {iterations} iterations, relative residual {residual:.1e}")
-    return StaticReport(1, iterations, residual, str(system.choice), "boundary values")
+    return StaticReport(1, iterations, residual, str(choice), "boundary values")
 
 
 def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_steps: int, report: Report) -> StaticReport:
@@ -240,7 +272,6 @@ def _nonlinear(system: _System, tolerance: float, max_iterations: int, load_step
 
 def _predict(system: _System, factor: float) -> int:
     """Move to the next load level along the tangent, so that the interior follows the boundary."""
-    disc = system.disc
     dofs, values = system.dirichlet
     state, increment = system.state(), system.independent.vector()
     increment.array[dofs] = factor * values - state.array_r[dofs]
@@ -250,8 +281,8 @@ def _predict(system: _System, factor: float) -> int:
     right.axpy(1.0, system.vector)
     right.scale(-1.0)
     right.array[system.constrained] = 0.0
-    system.independent.hold(system.matrix, system.constrained)
-    solver = LinearSolver(system.choice, disc.comm, petsc_options=system.petsc_options)
+    system.constrain()
+    solver = system.solver(system.petsc_options)
     step = right.duplicate()
     iterations = solver.solve(system.matrix, right, step)
     solver.destroy()
@@ -279,7 +310,7 @@ def _newton(
     snes.setType("newtonls")
     snes.getLineSearch().setType("bt")
     snes.setTolerances(rtol=tolerance, atol=1e-13 * scale, stol=1e-13, max_it=max_iterations)
-    inner_solver = LinearSolver(system.choice, system.disc.comm)
+    inner_solver = system.solver()
     inner_solver.configure(snes.getKSP(), 1e-10, system.petsc_options)
     label = f"load step {step} of {load_steps}, " if load_steps > 1 else ""
     snes.setMonitor(lambda _, k, norm: report(f"{label}Newton {k}: ‖F‖ = {norm:.2e}"))
@@ -307,7 +338,10 @@ def _newton(
 def _harmonic_lift(system: _System) -> None:
     """Start from the discrete harmonic extension of the Dirichlet data (zero if there are none)."""
     disc = system.disc
-    if not len(disc.dirichlet[0]):
+    # A process may have no part of a boundary that others do have.
+    prescribed = disc.unknowns.component[disc.dirichlet[0]]
+    held = np.flatnonzero(disc.comm.allreduce(np.bincount(prescribed, minlength=disc.problem.n_components)))
+    if not len(held):
         return
     system.impose()
     space = disc._symbols.unknown.ufl_function_space()
@@ -318,7 +352,6 @@ def _harmonic_lift(system: _System) -> None:
     right = matrix * system.state()
     right.scale(-1.0)
     # Components without any Dirichlet value stay zero.
-    held = np.unique(system.component[system.constrained])
     fixed = np.union1d(system.constrained, np.flatnonzero(~np.isin(system.component, held))).astype(np.int32)
     right.array[fixed] = 0.0
     system.independent.hold(matrix, fixed)

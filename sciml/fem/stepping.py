@@ -1,5 +1,7 @@
 """Steps in time for  M ü + C u̇ + F(u, t) = 0  with the discrete mass M, damping C and spatial residual F.
 
+Where stabilisation adds to C what depends on the state, C is taken at a state extrapolated to second order.
+
 =====================  =============================================================================================
 theta                  C (u₁ − u₀)/Δ + θ F(u₁, t₁) + (1 − θ) F(u₀, t₀) = 0; order 2 for θ = ½, else 1
 bdf2                   C (3u₁ − 4u₀ + u₋₁)/(2Δ) + F(u₁, t₁) = 0, the first step by backward Euler; order 2
@@ -24,7 +26,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
-from sciml.fem.algebra import LinearChoice, LinearSolver
+from sciml.fem.algebra import LinearChoice, LinearSolver, lattice_preconditioner
 from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions
@@ -70,17 +72,26 @@ class System:
         Whether F is affine in u.
     tolerance : float
         Of Newton's method, relative to the first residual of a step.
+    scaled : bool
+        Whether coefficients are smooth, for fast diagonalisation.
     """
 
     def __init__(
-        self, discretisation: Discretisation, choice: LinearChoice, *, linear: bool, tolerance: float = 1e-10
+        self,
+        discretisation: Discretisation,
+        choice: LinearChoice,
+        *,
+        linear: bool,
+        tolerance: float = 1e-10,
+        scaled: bool = False,
     ) -> None:
+        self._scaled = scaled
         self.disc, self.choice, self.linear, self.tolerance = discretisation, choice, linear, tolerance
         self.problem = problem = discretisation.problem
         self.counts = Counts()
         self.independent = Independent(discretisation)
         self.mass = self._matrix(mass_form(problem))
-        self.damping = self._matrix(damping_form(problem))
+        self.damping = self._plain_damping = self._matrix(damping_form(problem))
         form = weak_form(problem)
         self._fixed_stiffness = linear and not depends_on_time(form.jacobian, problem.t)
         self._fixed_load = self._fixed_stiffness and not depends_on_time(form.residual, problem.t)
@@ -94,6 +105,7 @@ class System:
         self.constrained = np.append(self._prescribed[0], held).astype(np.int32)
         self._stiffness = self.independent.matrix(discretisation.jacobian)
         self._stiffness_known = False
+        self._upwind: Any = None
         self._constant_load: Any = None
         self._step_matrix: Any = None
         self._step_key: Any = None
@@ -137,6 +149,20 @@ class System:
         if form is None:
             return None
         return self.independent.matrix(self.disc.bilinear(form)).assemble()
+
+    def update_damping(self, u: Any, t: float) -> None:
+        """Add to C what stabilisation does, at a state and an instant; once for a steady wind."""
+        upwind = self.disc.upwind_damping
+        if upwind is None or (self.damping is not self._plain_damping and self.disc.steady_upwind):
+            return
+        self.independent.load(u)
+        self.disc.set_time(t)
+        if self.damping is self._plain_damping:
+            self._upwind, self.damping = self.independent.matrix(upwind), self._plain_damping.copy()
+        else:
+            self._plain_damping.copy(self.damping, PETSc.Mat.Structure.SAME_NONZERO_PATTERN)
+        self.damping.axpy(1.0, self._upwind.assemble(), PETSc.Mat.Structure.SUBSET_NONZERO_PATTERN)
+        self._step_key = None
 
     def force(self, u: Any, t: float, out: Any) -> None:
         """F(u, t) into `out`."""
@@ -214,7 +240,33 @@ class System:
         self.independent.hold(self._step_matrix, self.constrained)
         self._step_key = weights
         if self._solver is None:
-            self._solver = LinearSolver(self.choice, self.disc.comm)
+            self._solver = self.solver()
+
+    def solver(self) -> LinearSolver:
+        """A new linear solver of the kind chosen."""
+        preconditioner = lattice_preconditioner(self.disc, self.choice, scaled=self._scaled)
+        return LinearSolver(self.choice, self.disc.comm, preconditioner=preconditioner)
+
+    @property
+    def solver_used(self) -> LinearChoice:
+        """The linear solver of the last step; the one chosen, if it was not replaced."""
+        return self.choice if self._solver is None else self._solver.choice
+
+    def norm(self, vector: Any) -> float:
+        """The L2 norm weighted by the damping, that of C without what stabilisation adds."""
+        work = self.vector()
+        self._plain_damping.mult(vector, work)
+        return float(np.sqrt(max(vector.dot(work), 0.0)))
+
+    def damped(self, vector: Any, weight: float) -> Any:
+        """(C + ∂F/∂u / w)⁻¹ C x with the matrix w C + ∂F/∂u of the last step; zero where u is prescribed."""
+        right, out = self.vector(), self.vector()
+        self.damping.mult(vector, right)
+        right.scale(weight)
+        right.array[self.constrained] = 0.0
+        assert self._solver is not None
+        self.counts.linear += self._solver.solve(self._step_matrix, right, out)
+        return out
 
     def lumped_mass(self) -> np.ndarray:
         """Row sums of M.
@@ -281,6 +333,7 @@ class _theta:  # noqa: N801  private, named as the scheme
         self.system, self.theta, self.step = system, scheme.theta, step
 
     def start(self, state: State) -> None:
+        self.before = state.u
         self.old_force = self.system.vector()
         self.system.force(state.u, state.t, self.old_force)
 
@@ -289,6 +342,7 @@ class _theta:  # noqa: N801  private, named as the scheme
         u = state.u.copy()
         system.impose(u, t)
         force, rate = system.vector(), system.vector()
+        system.update_damping((1 + theta) * state.u - theta * self.before, state.t + theta * step)
 
         def residual(u: Any, out: Any) -> None:
             system.force(u, t, force)
@@ -297,6 +351,7 @@ class _theta:  # noqa: N801  private, named as the scheme
 
         system.solve(residual, u, t, (0.0, 1 / step, theta))
         system.force(u, t, self.old_force)
+        self.before = state.u
         return State(t, u)
 
 
@@ -313,6 +368,7 @@ class _bdf2:  # noqa: N801
         lead, history = (1.0, state.u) if before is None else (1.5, 2.0 * state.u - 0.5 * before)
         u = state.u.copy() if before is None else 2.0 * state.u - before
         system.impose(u, t)
+        system.update_damping(u, t)
         force, rate = system.vector(), system.vector()
 
         def residual(u: Any, out: Any) -> None:
@@ -413,7 +469,7 @@ def _acceleration(system: System, state: State) -> Any:
     matrix = system.mass.copy()
     system.independent.hold(matrix, system.constrained)
     out = system.vector()
-    solver = LinearSolver(system.choice, system.disc.comm)
+    solver = system.solver()
     solver.solve(matrix, right, out)
     solver.destroy()
     matrix.destroy()

@@ -9,6 +9,7 @@ import numpy as np
 from dolfinx import fem
 
 from sciml.errors import OptionError
+from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions, together
@@ -37,12 +38,15 @@ class Trajectory:
         Ascending; the first is the start, the last the end.
     states : tuple of (m, n) arrays
         Degrees of freedom of each field.
+    interpolated : bool
+        Whether the times are the same for all steps: states between steps were interpolated.
     """
 
     mesh: FEMesh
     spaces: tuple[Any, ...]
     times: np.ndarray
     states: tuple[np.ndarray, ...]
+    interpolated: bool = False
 
     def at(self, instant: float) -> FEFunction | FEFunctions:
         """The state at any time of the interval, by cubic interpolation between the four nearest instants."""
@@ -66,7 +70,12 @@ def _lagrange(nodes: np.ndarray, x: float) -> np.ndarray:
 
 
 def solve_evolution(
-    disc: Discretisation, analysis: Analysis, options: Any, steps: int | None, report: Report
+    disc: Discretisation,
+    analysis: Analysis,
+    options: Any,
+    steps: int | None,
+    report: Report,
+    control: Control | None = None,
 ) -> tuple[Trajectory, StaticReport, int]:
     """Run through the problem's time.
 
@@ -80,6 +89,8 @@ def solve_evolution(
         Number of steps; None takes nine tenths of the longest stable step (scheme=explicit).
     report : callable
         Takes a line of text.
+    control : Control, optional
+        Takes steps as long as their local error allows, in place of equal ones.
 
     Returns
     -------
@@ -95,8 +106,12 @@ def solve_evolution(
         dim=problem.dim,
         n_dofs=disc.n_dofs,
         fields=len(problem.layout),
+        lattice=_takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
     )
-    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance)
+    scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients
+    system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance, scaled=scaled)
+    if control is not None:
+        return _solve_adaptively(system, control, options.snapshots, report)
     if scheme.name == "explicit":
         steps = _stable_steps(system, steps)
     assert steps is not None
@@ -110,12 +125,41 @@ def solve_evolution(
             states.append(system.snapshot(state.u))
         if k % max(1, steps // 50) == 0:
             report(f"step {k} of {steps}, t = {state.t:.4g}")
-    words = str(choice) if scheme.name != "explicit" else "none (lumped mass)"
+    words = str(system.solver_used) if scheme.name != "explicit" else "none (lumped mass)"
     outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
+    return _trajectory(np.array(times), states), outcome, steps
+
+
+def _trajectory(times: np.ndarray, states: list[FEFunction | FEFunctions], *, interpolated: bool = False) -> Trajectory:
     last = states[-1]
     spaces = tuple(part.function.function_space for part in last.parts)
     arrays = tuple(np.array([state.parts[k].function.x.array for state in states]) for k in range(len(spaces)))
-    return Trajectory(last.mesh, spaces, np.array(times), arrays), outcome, steps
+    return Trajectory(last.mesh, spaces, times, arrays, interpolated)
+
+
+def _takes_a_lattice(requested: str, analysis: Analysis) -> bool:
+    """Whether to look for a grid: a matrix that is factorised once is cheaper unless an iteration or two do."""
+    return requested == "fast_diagonalisation" or bool(analysis.linear and analysis.constant_coefficients)
+
+
+def _solve_adaptively(
+    system: System, control: Control, snapshots: int, report: Report
+) -> tuple[Trajectory, StaticReport, int]:
+    """States at equal instants and at the eighths of the time, interpolated inside of the steps."""
+    time = system.problem.time
+    shares = np.union1d(np.linspace(0, 1, snapshots), np.arange(_EIGHTHS + 1) / _EIGHTHS)
+    wanted = time.start + time.duration * shares
+    states: list[FEFunction | FEFunctions] = []
+    for step in march_adaptively(system, control):
+        until = len(wanted) if step.end >= time.end else int(np.searchsorted(wanted, step.end, side="right"))
+        states += [system.snapshot(step.at(t)) for t in wanted[len(states) : until]]
+        report(f"step {len(control.taken)}, t = {step.end:.4g}, length {step.end - step.start:.2g}")
+    taken = control.taken
+    start = f"tr-bdf2, {len(taken)} steps from {min(taken):.3g} to {max(taken):.3g} long"
+    outcome = StaticReport(
+        system.counts.newton, system.counts.linear, 0.0, str(system.solver_used), start, control.rejected
+    )
+    return _trajectory(wanted, states, interpolated=True), outcome, len(taken)
 
 
 def _stable_steps(system: System, steps: int | None) -> int:
@@ -132,7 +176,12 @@ def _stable_steps(system: System, steps: int | None) -> int:
 
 
 def common_instants(a: Trajectory, b: Trajectory) -> np.ndarray:
-    """Eight equidistant instants after the start where both keep them, else the end."""
+    """Eight equidistant instants after the start where both keep them, else the end.
+
+    All but the start where both are interpolated: what adaptive steps follow may be over within an eighth.
+    """
+    if a.interpolated and b.interpolated and np.array_equal(a.times, b.times):
+        return a.times[1:]
     eighths = a.times[0] + (a.times[-1] - a.times[0]) * np.arange(1, _EIGHTHS + 1) / _EIGHTHS
     for times in (a.times, b.times):
         if np.abs(times[:, None] - eighths).min(axis=0).max() > 1e-9 * (times[-1] - times[0]):

@@ -1,8 +1,17 @@
 """What a declaration becomes: weak form, strong residual and energy in torch, and what it says of itself."""
 
+from sciml.forms.advection import leaving_with_data
 from sciml.forms.analyse import Analysis, analyse
-from sciml.forms.balance import Balance, balance, condition_data, strong_form
-from sciml.forms.checks import ContradictionWarning, check_degree, check_problem
+from sciml.forms.balance import (
+    Balance,
+    balance,
+    condition_data,
+    constrained_fields,
+    rated_components,
+    rows_with_flux,
+    strong_form,
+)
+from sciml.forms.checks import ContradictionWarning, OutflowWarning, check_degree, check_problem
 from sciml.forms.contradictions import Contradiction, contradictions
 from sciml.forms.convexity import convexity_bounds
 from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, reverse_jet, taylor_jet
@@ -29,6 +38,7 @@ __all__ = [
     "ContradictionWarning",
     "Derivative",
     "Jet",
+    "OutflowWarning",
     "PointwiseOperator",
     "Program",
     "TaylorSeries",
@@ -42,12 +52,16 @@ __all__ = [
     "check_degree",
     "check_problem",
     "condition_data",
+    "constrained_fields",
+    "rated_components",
+    "rows_with_flux",
     "condition_value",
     "contradictions",
     "convexity_bounds",
     "energy",
     "exact_jet",
     "jet_of_output",
+    "leaving_with_data",
     "lower",
     "number",
     "pointwise",

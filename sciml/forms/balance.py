@@ -9,10 +9,19 @@ import ufl
 from ufl import classes
 
 from sciml.errors import DeclarationError, UnsupportedError
-from sciml.forms.lowering import lower, nodes, time_derivative
+from sciml.forms.lowering import lower, nodes, scalar_components, time_derivative
 from sciml.problem import Condition, Dirichlet, Neumann, Problem, Robin, Slot, symbol
 
-__all__ = ["Balance", "balance", "condition_data", "initial_data", "strong_form"]
+__all__ = [
+    "Balance",
+    "balance",
+    "condition_data",
+    "constrained_fields",
+    "initial_data",
+    "rated_components",
+    "rows_with_flux",
+    "strong_form",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +66,9 @@ def _balance(problem: Problem) -> Balance:
     if declared.energy is not None:
         flux, reaction = _split_energy(declared.energy, declared.u)
     else:
-        flux, reaction = declared.flux, zero if declared.reaction is None else declared.reaction
+        still = classes.Zero((*problem.shape, problem.dim))
+        flux = still if declared.flux is None else declared.flux
+        reaction = zero if declared.reaction is None else declared.reaction
     if declared.load is not None or declared.exact is None:
         return Balance(flux, reaction, zero if declared.load is None else declared.load, False)
     manufactured = ufl.replace(-ufl.div(flux) + reaction, {declared.u: declared.exact})
@@ -117,11 +128,23 @@ def constrained_fields(problem: Problem) -> list[Slot]:
     factors = [factor for factor in (declared.mass, declared.damping) if factor is not None]
     if not problem.evolves or any(factor.ufl_shape == () for factor in factors):
         return []
-    return [
-        slot
-        for slot in problem.layout
-        if all(isinstance(factor[c], classes.Zero) for factor in factors for c in slot.components)
-    ]
+    rated = [c for factor in factors for c in rated_components(problem, factor)]
+    return [slot for slot in problem.layout if not set(slot.components) & set(rated)]
+
+
+def rated_components(problem: Problem, factor: Any) -> list[int]:
+    """The components that a time derivative with this factor (`mass`, `damping` or none) acts on."""
+    components = range(problem.n_components)
+    if factor is None or factor.ufl_shape == ():
+        return [] if factor is None else list(components)
+    return [c for c in components if not isinstance(factor[c], classes.Zero)]
+
+
+def rows_with_flux(problem: Problem) -> list[bool]:
+    """Whether the law of each component has a flux; a constraint such as div u = 0 has none, nor conditions on one."""
+    flux = balance(problem).flux
+    rows = [flux] if problem.shape == () else [flux[c, :] for c in range(problem.n_components)]
+    return [any(not isinstance(entry, classes.Zero) for entry in scalar_components(row)) for row in rows]
 
 
 def weighted(factor: Any, field: Any) -> Any:

@@ -9,22 +9,28 @@ import torch
 import ufl
 
 from sciml.errors import ConditionError, DeclarationError, OptionError, ScimlWarning
+from sciml.forms.advection import entering_without_data, leaving_with_data
 from sciml.forms.analyse import Analysis, analyse
-from sciml.forms.balance import balance
+from sciml.forms.balance import balance, rows_with_flux
 from sciml.forms.contradictions import contradictions
 from sciml.forms.discontinuities import broken_flux
+from sciml.forms.free_modes import constant_modes
 from sciml.forms.linearised import random_states
 from sciml.forms.lowering import depends_on, lower, nodes
 from sciml.forms.pointwise import condition_value, number, pointwise
 from sciml.problem import Condition, Dirichlet, Neumann, Periodic, PointValue, Problem, Robin
 
-__all__ = ["ContradictionWarning", "check_degree", "check_problem"]
+__all__ = ["ContradictionWarning", "OutflowWarning", "check_degree", "check_problem"]
 
 _IMBALANCE = 1e-3
 
 
 class ContradictionWarning(ScimlWarning):
     """Boundary data that contradict each other where two parts meet."""
+
+
+class OutflowWarning(ScimlWarning):
+    """Boundary data where a law without diffusion lets the solution out: one condition too many."""
 
 
 def check_degree(problem: Problem, degree: int) -> None:
@@ -58,7 +64,7 @@ def check_problem(problem: Problem) -> Analysis:
     ------
     ConditionError
         Conditions that leave the solution undetermined or determine it twice, data that are not finite, a pure
-        Neumann problem whose load and boundary fluxes do not balance.
+        Neumann problem whose load and boundary fluxes do not balance, a first-order law without data at its inflow.
     DeclarationError
         A law that does not fit together.
 
@@ -66,17 +72,22 @@ def check_problem(problem: Problem) -> Analysis:
     -----
     ContradictionWarning
         Two Dirichlet conditions with different values in a shared corner.
+    OutflowWarning
+        Dirichlet data, other than those of `exact`, where a law without diffusion carries the solution out.
     """
     problem.declaration  # noqa: B018  evaluates and checks shapes
     problem.boundary_pieces  # noqa: B018
     _check_law_contains_unknown(problem)
     analysis = analyse(problem)
     _check_data(problem)
+    _check_fluxes(problem, analysis)
     _check_law_is_finite(problem, analysis)
     _check_manufactured_load(problem, analysis)
     _check_determined(problem, analysis)
+    _check_inflow(problem)
     _check_points(problem)
     _warn_of_contradictions(problem)
+    _warn_of_outflow(problem)
     return analysis
 
 
@@ -101,6 +112,20 @@ def _check_data(problem: Problem) -> None:
             if isinstance(condition, Dirichlet) and data.program.uses_normal:
                 raise ConditionError(f"{condition}: the value contains the normal; give it as a function of x.")
             _finite(condition, "value", data.at(points, normals), points)
+
+
+def _check_fluxes(problem: Problem, analysis: Analysis) -> None:
+    """What prescribes a flux needs a field whose law has one."""
+    if analysis.weak_only or len(problem.layout) == 1:
+        return
+    with_flux = rows_with_flux(problem)
+    for condition in problem.declaration.conditions:
+        own = condition.components(problem.n_components)
+        if not isinstance(condition, Dirichlet) and not any(with_flux[c] for c in own):
+            raise ConditionError(
+                f"{condition} prescribes a flux, and the law of {condition.field!r} has none; leave the condition out, "
+                f"or name the field whose flux it is."
+            )
 
 
 def _finite(condition: Condition, what: str, values: np.ndarray, points: np.ndarray) -> None:
@@ -162,8 +187,10 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
         return
     means, free, constants = problem.declaration.means, analysis.free_modes, analysis.free_constants
     fixed = {c for mean in means for c in mean.components(problem.n_components)}
-    if (free and not constants) or (set(constants) - fixed and problem.shape != ()):
-        could = "a mean value of that field (Mean(0.0, field=…)) or " if constants and len(problem.layout) > 1 else ""
+    if constants:
+        free = [name for name, component in constant_modes(problem).items() if component in set(constants) - fixed]
+    if free and (not constants or problem.shape != ()):
+        could = "Mean(0.0, field=…) of that field or " if constants and len(problem.layout) > 1 else ""
         if constants and problem.periodic and not could:
             could = "Mean(0.0) or "
         raise ConditionError(
@@ -177,7 +204,8 @@ def _check_determined(problem: Problem, analysis: Analysis) -> None:
             f"Dirichlet or Robin condition."
         )
     if fixed - set(constants):
-        raise ConditionError("A mean value is given for a problem that is determined without it; remove Mean.")
+        part = " in part (give it for one component, by component=)" if fixed & set(constants) else ""
+        raise ConditionError(f"A mean value is given for a problem that is determined without it{part}; remove Mean.")
     if any(depends_on_place(mean.value) for mean in means):
         raise ConditionError("The mean value depends on the place; it takes a number or a parameter.")
     if constants and analysis.conserves and len(problem.layout) == 1:
@@ -205,6 +233,14 @@ def _check_balance(problem: Problem) -> None:
         )
 
 
+def _check_inflow(problem: Problem) -> None:
+    for point in entering_without_data(problem)[:1]:
+        raise ConditionError(
+            f"The law has no flux, so its solution is carried in from the boundary, and nothing is prescribed at "
+            f"{np.round(point, 6).tolist()}; add a Dirichlet condition on the inflow."
+        )
+
+
 def _check_points(problem: Problem) -> None:
     """Points of quantities of interest must lie in the domain."""
     for name, quantity in problem.declaration.quantities.items():
@@ -217,6 +253,29 @@ def _check_points(problem: Problem) -> None:
 def _warn_of_contradictions(problem: Problem) -> None:
     for contradiction in contradictions(problem):
         warnings.warn(f"{contradiction}; {contradiction.holds}.", ContradictionWarning, stacklevel=3)
+
+
+def _warn_of_outflow(problem: Problem) -> None:
+    for condition in leaving_with_data(problem):
+        if not _agrees_with_exact(problem, condition):
+            warnings.warn(
+                f"{condition}: without diffusion the solution leaves there with what it brings along, so data are one "
+                f"condition too many; prescribe the inflow alone.",
+                OutflowWarning,
+                stacklevel=3,
+            )
+
+
+def _agrees_with_exact(problem: Problem, condition: Dirichlet) -> bool:
+    if condition.value is None or problem.declaration.exact is None:
+        return condition.value is None
+    points, _ = problem.domain.part(condition.on).sample(32, np.random.default_rng(0))
+    exact = pointwise(problem, problem.declaration.exact).at(points).reshape(len(points), -1)
+    for component in condition.components(problem.n_components):
+        gap = np.abs(condition_value(problem, condition, component).at(points) - exact[:, component])
+        if gap.max() > 1e-8 * np.abs(exact).max():
+            return False
+    return True
 
 
 def depends_on_place(value: object) -> bool:

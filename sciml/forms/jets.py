@@ -115,6 +115,12 @@ class TaylorSeries:
         value = torch.nn.functional.linear(self.value, weight, bias)
         return TaylorSeries(value, self.first @ weight.T, second, self.axes, self.pairs)
 
+    def select(self, columns: Sequence[int]) -> TaylorSeries:
+        """Some components, in any order and number."""
+        index = list(columns)
+        second = None if self.second is None else self.second[..., index]
+        return TaylorSeries(self.value[:, index], self.first[..., index], second, self.axes, self.pairs)
+
     def scale(self, factor: torch.Tensor, shift: torch.Tensor) -> TaylorSeries:
         """Through y = factor · x + shift, per component."""
         second = None if self.second is None else self.second * factor

@@ -71,8 +71,12 @@ def _jet_keys(problem: Problem) -> list[Derivative]:
     return [Derivative(c, (a,)) for c in range(k) for a in range(d)] + [Derivative(c) for c in range(k)]
 
 
-def jacobian_blocks(problem: Problem) -> np.ndarray:
-    """Numerical M: derivatives of flux and reaction at random states."""
+def jacobian_blocks(problem: Problem, sizes: np.ndarray | None = None) -> np.ndarray:
+    """Numerical M: derivatives of flux and reaction at random states.
+
+    Values and slopes of the states are of order one, or, with `sizes` ``(k,)``, of those of the components and of
+    size/L.
+    """
     law = balance(problem)
     u = problem.declaration.u
     rows = ufl.as_vector(_flat(lower(law.flux)) + _flat(lower(law.reaction)))
@@ -81,7 +85,8 @@ def jacobian_blocks(problem: Problem) -> np.ndarray:
     if set(operator.keys) - set(keys):
         raise DeclarationError("The flux contains second derivatives of the unknown, which this law may not.")
     x, jet = random_states(problem, N_STATES, keys)
-    states = torch.stack([jet[key] for key in keys], dim=1).requires_grad_(True)
+    units = [1.0] * len(keys) if sizes is None else _units(problem, keys, sizes)
+    states = torch.stack([unit * jet[key] for unit, key in zip(units, keys, strict=True)], dim=1).requires_grad_(True)
     values = operator(x, {key: states[:, j] for j, key in enumerate(keys)})
     gradients = [
         torch.autograd.grad(row.sum(), states, retain_graph=True, allow_unused=True, materialize_grads=True)[0]
@@ -94,6 +99,10 @@ def jacobian_blocks(problem: Problem) -> np.ndarray:
     if not len(finite):
         raise DeclarationError(f"The flux of {problem!r} is not finite at any state tried; check the law.")
     return finite
+
+
+def _units(problem: Problem, keys: list[Derivative], sizes: np.ndarray) -> list[float]:
+    return [float(sizes[key.component]) / problem.domain.size ** len(key.axes) for key in keys]
 
 
 def boundary_blocks(problem: Problem) -> np.ndarray:

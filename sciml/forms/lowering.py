@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -44,6 +45,11 @@ class Derivative(NamedTuple):
 
 def lower(expression: Any) -> Any:
     """Rewrite div, sym, inner … into sums, products and ``Grad`` of fields, with derivatives applied."""
+    return _lowered(expression)
+
+
+@functools.lru_cache(maxsize=512)  # The members of a family ask for the same again and again.
+def _lowered(expression: Any) -> Any:
     expression = apply_derivatives(apply_algebra_lowering(expression))
     return strip_variables(remove_complex_nodes(apply_derivatives(expression)))
 

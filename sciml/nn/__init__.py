@@ -2,6 +2,7 @@
 
 from sciml.nn.hard_conditions import HardConditions, hard_conditions_obstacle
 from sciml.nn.mlp import MLP, activation_names
+from sciml.nn.periodic_inputs import periodic_inputs_obstacle
 from sciml.nn.physical import PhysicalNetwork
 from sciml.nn.scales import Scales, problem_scales
 
@@ -12,5 +13,6 @@ __all__ = [
     "Scales",
     "activation_names",
     "hard_conditions_obstacle",
+    "periodic_inputs_obstacle",
     "problem_scales",
 ]

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 import ufl
 from ufl.constantvalue import ConstantValue
+from ufl.domain import extract_domains
 
-from sciml.forms import condition_data, condition_value, contradictions
+from sciml.forms import condition_data, condition_value, contradictions, pointwise
 from sciml.forms.discontinuities import has_kinks
 from sciml.forms.lowering import nodes
 from sciml.forms.pointwise import PointwiseOperator
-from sciml.problem import Box, Dirichlet, Problem
+from sciml.problem import Box, Dirichlet, Periodic, Problem
 
 __all__ = ["HardConditions", "hard_conditions_obstacle"]
 
@@ -41,7 +43,23 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
         return f"different constants on the sides of a box in {problem.dim} dimensions have no cheap lift"
     if any(has_kinks(problem, expression) for expression in data):
         return "boundary values have a jump or a kink, which a lift would carry into the domain"
+    if any(_bends_at_the_seam(problem, condition, c) for condition in problem.periodic for c in problem.dirichlet):
+        return "boundary values have another slope on either side of a periodic pair, which a lift would carry inside"
     return next((str(contradiction) for contradiction in contradictions(problem)), None)
+
+
+def _bends_at_the_seam(problem: Problem, periodic: Periodic, condition: Dirichlet) -> bool:
+    """Whether the derivative of Dirichlet data along a periodic axis differs between its two ends."""
+    data: Any = ufl.as_ufl(condition_data(problem, condition))
+    if not extract_domains(data):
+        return False
+    axis = int(np.argmax(np.abs(periodic.translation)))
+    side, _ = problem.domain.part(condition.on).sample(32, np.random.default_rng(0))
+    ends = [
+        np.where(np.arange(problem.dim) == axis, bound, side) for bound in (problem.domain.lower, problem.domain.upper)
+    ]
+    slopes = [pointwise(problem, data.dx(axis)).at(points) for points in ends]
+    return not np.allclose(*slopes, rtol=1e-8, atol=1e-8 * max(float(np.abs(slopes).max()), 1e-300))
 
 
 def _is_constant(problem: Problem, condition: Dirichlet) -> bool:

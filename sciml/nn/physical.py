@@ -12,6 +12,7 @@ from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, push, reverse_jet
 from sciml.forms.lowering import Derivative
 from sciml.nn.hard_conditions import HardConditions
 from sciml.nn.mlp import MLP
+from sciml.nn.periodic_inputs import InputMap
 from sciml.problem import Problem
 
 __all__ = ["PhysicalNetwork"]
@@ -23,11 +24,12 @@ class PhysicalNetwork(torch.nn.Module):
     Parameters
     ----------
     network : torch.nn.Module
-        Maps ``(n, dim)`` in [−1, 1]^dim to ``(n, k)``; of a problem that runs in time, the time is one more input.
+        Maps ``(n, dim)`` in [−1, 1]^dim to ``(n, k)``; of a problem that runs in time, the time is one more input, and
+        along a periodic axis of a box cos and sin of 2π x/L stand in place of x.
     problem : Problem
         Gives the bounding box (and the time), and the conditions if `hard`.
-    unknown_scale : float
-        U.
+    unknown_scale : float or sequence of float
+        U, one for all components or one for each.
     hard : bool
         Whether Dirichlet conditions are built in.
     offset : sequence of float, optional
@@ -40,34 +42,25 @@ class PhysicalNetwork(torch.nn.Module):
         network: torch.nn.Module,
         problem: Problem,
         *,
-        unknown_scale: float,
+        unknown_scale: float | Sequence[float],
         hard: bool,
         offset: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.unknown_scale = float(unknown_scale)
+        self.unknown_scale = np.full(problem.n_components, unknown_scale, dtype=float)
         span = [[problem.time.start, problem.time.end]] if problem.evolves else []
         bounds = [*zip(problem.domain.lower, problem.domain.upper, strict=True), *span]
         self.lower, self.upper = np.array(bounds, dtype=float).T
+        self.scaled = InputMap(self.lower, self.upper, problem)
         self.conditions = HardConditions(problem) if hard else None
         self.offset = np.zeros(problem.n_components) if offset is None else np.array(offset, dtype=float)
         if self.conditions is not None:
             self.offset[self.conditions.prescribed] = 0.0
 
-    def scaled(self, x: torch.Tensor) -> torch.Tensor:
-        """Points mapped from the bounding box to [−1, 1]^dim."""
-        factor, shift = self._affine(x)
-        return x * factor + shift
-
-    def _affine(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        factor = 2.0 / (self.upper - self.lower)
-        shift = -1.0 - self.lower * factor
-        return tuple(torch.as_tensor(a, dtype=x.dtype, device=x.device) for a in (factor, shift))  # type: ignore[return-value]
-
     def finish(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """From the network's output to the unknown."""
-        y = self.unknown_scale * y
+        y = torch.as_tensor(self.unknown_scale, dtype=y.dtype, device=y.device) * y
         if self.offset.any():
             y = y + torch.as_tensor(self.offset, dtype=y.dtype, device=y.device)
         return y if self.conditions is None else self.conditions(x, y)
@@ -78,9 +71,8 @@ class PhysicalNetwork(torch.nn.Module):
     def jet(self, x: torch.Tensor, keys: list[Derivative]) -> Jet:
         """Derivatives of the unknown: Taylor series through an MLP without hard conditions, reverse mode else."""
         if self.conditions is None and isinstance(self.network, MLP) and all(len(k.axes) <= 2 for k in keys):
-            factor, shift = self._affine(x)
-            series = push(self.network, TaylorSeries.of_points(x, keys).scale(factor, shift))
-            jet = {key: self.unknown_scale * value for key, value in series.jet(keys).items()}
+            series = push(self.network, self.scaled.taylor(TaylorSeries.of_points(x, keys)))
+            jet = {key: float(self.unknown_scale[key.component]) * value for key, value in series.jet(keys).items()}
             return {k: v if k.axes else v + float(self.offset[k.component]) for k, v in jet.items()}
         return reverse_jet(self, x, keys)
 
@@ -94,14 +86,17 @@ class PhysicalNetwork(torch.nn.Module):
             return None
         return {
             "network": self.network.manifest(),
-            "unknown_scale": self.unknown_scale,
+            "unknown_scale": self.unknown_scale.tolist(),
             "hard": self.conditions is not None,
             "offset": self.offset.tolist(),
         }
 
     @classmethod
     def from_manifest(cls, problem: Problem, manifest: dict[str, Any]) -> PhysicalNetwork:
-        """Build a network from :meth:`manifest`, which older files give without an offset; weights come separately."""
+        """Build a network from :meth:`manifest`; weights come separately.
+
+        Older files give no offset, and one scale for all components.
+        """
         network = MLP(manifest["network"]["widths"], manifest["network"]["activation"])
         kept = {name: manifest[name] for name in ("unknown_scale", "hard")}
         return cls(network, problem, **kept, offset=manifest.get("offset"))

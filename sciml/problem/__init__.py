@@ -8,9 +8,10 @@ from sciml.problem.draws import Choice, LogUniform, TruncatedNormal, Uniform
 from sciml.problem.evolution import Interval
 from sciml.problem.families import Family
 from sciml.problem.measures import ds, dx, part_id, part_name
-from sciml.problem.mesh import MeshData, box_mesh, read_mesh
+from sciml.problem.mesh import MeshData, box_mesh, curve_mesh, read_mesh
 from sciml.problem.meshdomain import DolfinxMesh, MeshDomain, MeshFile
 from sciml.problem.parameters import Parameter, parameter
+from sciml.problem.points import Points
 from sciml.problem.problem import BoundaryPiece, Declaration, Problem
 from sciml.problem.quantities import PointValue
 from sciml.problem.random_fields import Realisation, random_field, threshold
@@ -41,6 +42,7 @@ __all__ = [
     "Part",
     "Periodic",
     "PointValue",
+    "Points",
     "Problem",
     "Realisation",
     "Robin",
@@ -52,6 +54,7 @@ __all__ = [
     "abstract_mesh",
     "box_mesh",
     "coefficient",
+    "curve_mesh",
     "ds",
     "dx",
     "parameter",

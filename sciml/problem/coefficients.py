@@ -16,6 +16,7 @@ from scipy.interpolate import RegularGridInterpolator, make_interp_spline
 
 from sciml.errors import DeclarationError, DomainError
 from sciml.problem.parameters import Parameter
+from sciml.problem.points import Points
 
 if TYPE_CHECKING:
     from sciml.problem.domain import Domain
@@ -77,6 +78,15 @@ class Coefficient(ABC):
             The derivative does not exist.
         """
 
+    def on_points(self, points: Points, domain: Domain, values: Mapping[str, Any]) -> np.ndarray:
+        """Values ``(n, *shape)`` at points that know of the grid they may lie on; as :meth:`evaluate`."""
+        return self.evaluate(points.array, (), domain, values)
+
+    @property
+    def reads_parameters(self) -> bool:
+        """Whether the problem's parameter values enter the field."""
+        return False
+
     def of_member(self, member: tuple[int, int]) -> Coefficient:
         """The field of one member of a family, (seed, index); the same in all of them unless it is random."""
         return self
@@ -113,6 +123,10 @@ class RegionCoefficient(Coefficient):
         first = next(iter(self.values.values()))
         raw = first.default if isinstance(first, Parameter) else first
         self.shape = np.shape(raw)
+
+    @property
+    def reads_parameters(self) -> bool:
+        return any(isinstance(entry, Parameter) for entry in (*self.values.values(), self.default))
 
     def value_of(self, entry: Any, values: Mapping[str, Any]) -> np.ndarray:
         """The numbers behind one entry, which may be a parameter of the problem."""

@@ -272,6 +272,14 @@ class Mean:
     conditions that only prescribe fluxes may leave rotations free as well, which no mean value fixes; such a problem
     needs Dirichlet or Robin conditions that hold it. Periodicity holds rotations, so there a vector may have a mean.
 
+    Attributes
+    ----------
+    value : number, tuple or UFL expression of parameters
+    field : str, optional
+        The field it is about, where the problem has several.
+    component : int, optional
+        One component of a vector unknown; all of them by default.
+
     Examples
     --------
     >>> Mean(0.0)
@@ -280,31 +288,31 @@ class Mean:
 
     value: Any = 0.0
     field: str | None = member(default=None, kw_only=True)
+    component: int | None = member(default=None, kw_only=True)
     slot: Slot | None = member(default=None, kw_only=True, repr=False)
 
     def __str__(self) -> str:
-        return f"mean value {self.value}" + ("" if self.field is None else f" of {self.field!r}")
+        component = "" if self.component is None else f", component {self.component}"
+        return f"mean value {self.value}" + ("" if self.field is None else f" of {self.field!r}") + component
 
     def resolved(self, shape: tuple[int, ...]) -> Mean:
         """The same with its value as UFL, made of numbers and parameters."""
-        return replace(self, value=as_expression(self.value, shape, "The mean value"))
+        _check_component(self, shape)
+        wanted = () if self.component is not None else shape
+        return replace(self, value=as_expression(self.value, wanted, "The mean value"))
 
     def entry(self, component: int) -> Any:
         """The mean of one component of the unknown."""
         value: Any = self.value
         return value if value.ufl_shape == () else value[component - (0 if self.slot is None else self.slot.offset)]
 
-    @property
-    def component(self) -> int:
-        """The first component of the unknown that it fixes."""
-        return 0 if self.slot is None else self.slot.offset
-
     def components(self, size: int) -> tuple[int, ...]:
         """The components whose constants it fixes, of an unknown with `size` components."""
-        return tuple(range(size) if self.slot is None else self.slot.components)
+        own = range(size) if self.slot is None else self.slot.components
+        return tuple(own) if self.component is None else (own[self.component],)
 
 
-def _check_component(condition: Condition, shape: tuple[int, ...]) -> None:
+def _check_component(condition: Condition | Mean, shape: tuple[int, ...]) -> None:
     size = int(np.prod(shape, dtype=int))
     if condition.component is not None and not (shape and 0 <= condition.component < size):
         raise ConditionError(f"{condition}: the unknown has {size if shape else 'no'} components.")

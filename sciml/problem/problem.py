@@ -83,11 +83,6 @@ class Declaration:
     initial_velocity: Any = None
     rates: tuple[Any, ...] = ()
 
-    @property
-    def mean(self) -> Mean | None:
-        """The first of the mean values, if there are any."""
-        return self.means[0] if self.means else None
-
 
 @dataclass(frozen=True)
 class BoundaryPiece:
@@ -119,7 +114,8 @@ class Problem:
     =====================================  ==============  ====================================================
     ``domain``                             (none)          :class:`Box`, :class:`MeshFile`, … or a method
     ``fields``                                             ``{"u": scalar}`` (default), ``{"displacement": vector}``
-    ``flux``                               u, x, p         shape of ∇u; with ``reaction`` (shape of u)
+    ``flux``                               u, x, p         shape of ∇u; with ``reaction`` (shape of u), which may stand
+                                                           alone: there is no flux then
     ``energy``                             u, x, p         density W(u, ∇u, x) in place of flux and reaction
     ``weak``                               u, v, x, p      UFL form in place of both; there is no strong form then
                                                            (of several fields, `v` is a dict of test functions)
@@ -358,6 +354,10 @@ class Problem:
 
     # -- copies ------------------------------------------------------------------------------------------
 
+    def shares_structure(self, other: Problem) -> bool:
+        """Whether both have one declaration and one domain, and differ in real parameters and random fields only."""
+        return self._shared is other._shared and self.domain is other.domain
+
     def with_parameters(self, **values: Any) -> Problem:
         """The same problem with other parameter values.
 
@@ -367,7 +367,9 @@ class Problem:
         other = copy.copy(self)
         other.parameters = ParameterValues(self._declared, self.parameters.plain() | values)
         changed = {k for k, v in other.parameters.plain().items() if v != self.parameters.plain()[k]}
-        if changed & (self.parameters.read | {k for k, p in self._declared.items() if p.structural}):
+        structural = {k for k, p in self._declared.items() if p.structural}
+        # The declaration has to be known before it is shared: what it reads may be among what changed.
+        if changed and (not self._can_be_declared or changed & (self.parameters.read | structural)):
             other._shared = {}
             for stale in ("declaration", "boundary_pieces", "layout"):
                 other.__dict__.pop(stale, None)
@@ -375,6 +377,13 @@ class Problem:
             other._settle_time()
         other.parameters.read |= self.parameters.read
         return other
+
+    @property
+    def _can_be_declared(self) -> bool:
+        try:
+            return self.declaration is not None
+        except ScimlError:
+            return False
 
     # -- the family --------------------------------------------------------------------------------------
 
@@ -501,10 +510,12 @@ class Problem:
 
     def _check_law(self) -> None:
         laws = [key for key in ("flux", "energy", "weak") if getattr(self, key) is not None]
-        if len(laws) != 1:
+        if len(laws) > 1 or not (laws or self.reaction is not None):
             given = " and ".join(laws) if laws else "none of them"
-            raise DeclarationError(f"A problem declares one of flux, energy and weak; given was {given}.")
-        if self.reaction is not None and laws != ["flux"]:
+            raise DeclarationError(
+                f"A problem declares one of flux, energy and weak, or a reaction alone; given was {given}."
+            )
+        if self.reaction is not None and laws not in ([], ["flux"]):
             raise DeclarationError(f"`reaction` goes with `flux`; put its term into `{laws[0]}` instead.")
 
     def _check_evolution(self) -> None:
@@ -588,7 +599,7 @@ class Problem:
             declared = [declared]
         if not isinstance(declared, Sequence) or not all(isinstance(c, (Condition, Mean)) for c in declared):
             raise ConditionError(f"`conditions` was given {declared!r}; it takes a list of conditions.")
-        fixed = [c.field for c in declared if isinstance(c, Mean)]
+        fixed = [(c.field, c.component) for c in declared if isinstance(c, Mean)]
         if len(fixed) > len(set(fixed)):
             raise ConditionError("Two mean values are given; one fixes the solution.")
         declared = [part for c in declared for part in (c.pairs(self.domain) if isinstance(c, Periodic) else [c])]

@@ -15,6 +15,7 @@ from sciml.errors import DeclarationError
 from sciml.problem.coefficients import Coefficient
 from sciml.problem.covariances import Covariance
 from sciml.problem.domain import Box, Domain
+from sciml.problem.points import Lattice, Points
 from sciml.problem.series import EIGENFUNCTIONS, GaussianSeries
 
 __all__ = ["RandomField", "Realisation", "Threshold", "member_generator", "random_field", "threshold"]
@@ -142,6 +143,10 @@ class RandomField(Coefficient):
     ) -> np.ndarray:
         return self.realisation(domain)(points, derivative)
 
+    def on_points(self, points: Points, domain: Domain, values: Mapping[str, Any]) -> np.ndarray:
+        realised = self.realisation(domain)
+        return realised(points.array) if points.lattice is None else realised.on_lattice(points.lattice)
+
     def _refuse(self, derivative: tuple[int, ...]) -> None:
         """Refuse derivatives of higher order than the transform has."""
         if self.transform is not None and len(derivative) > (self.slope is not None):
@@ -187,6 +192,20 @@ class Realisation:
         elif self._field.slope is not None:
             values *= self._field.slope(self._field.mean + self.series.at(self.coefficients, points))
         self._field.require_finite(values, lambda entry: points[entry].tolist())
+        return values
+
+    def on_lattice(self, lattice: Lattice) -> np.ndarray:
+        """Values at points of a grid, summed along one axis after the other → ``(n,)``.
+
+        Raises
+        ------
+        DeclarationError
+            A value that is not finite.
+        """
+        values = self._transformed(self.series.on_lines(self.coefficients, lattice.lines)[lattice.index])
+        self._field.require_finite(
+            values, lambda entry: [float(x[i[entry]]) for x, i in zip(lattice.lines, lattice.index)]
+        )
         return values
 
     def gradient(self, points: Any) -> np.ndarray:

@@ -22,6 +22,7 @@ from sciml.solution.field import ExactField, Field, NetworkField
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.norms import Errors, measure_errors
+from sciml.solution.vtkhdf import write_vtkhdf
 
 __all__ = ["ADVICE", "ErrorEstimate", "Seconds", "Solution", "Status", "load_solution"]
 
@@ -266,6 +267,10 @@ class Solution:
         if not isinstance(self.field, Evolution):
             raise UnsupportedError(f"{self.problem!r} does not run in time; write its solution by write_vtu.")
         return write_pvd(self.field, path)
+
+    def write_vtkhdf(self, path: str | Path) -> Path:
+        """Write the field, or all instants that are kept, for ParaView, VTK and pyvista as one VTKHDF file."""
+        return write_vtkhdf(self.field, path)
 
     def write_xdmf(self, path: str | Path) -> Path:
         """Write the field (at the end, if it runs in time) for ParaView and pyvista as XDMF, arrays in HDF5 beside it.

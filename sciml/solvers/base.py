@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -99,6 +100,8 @@ class Solver(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     Options: ClassVar[type[SolverOptions]]
+    member_defaults: ClassVar[Mapping[str, Any]] = {}
+    """Defaults of options that differ where the members of a family are solved one after the other."""
 
     @abstractmethod
     def supports(self, problem: Problem) -> str | None:
@@ -119,6 +122,10 @@ class Solver(ABC):
 
     def load(self) -> None:  # noqa: B027
         """Import what solving needs, so that the first solve of a process costs no more than the second."""
+
+    def for_members(self) -> Solver:
+        """A solver that keeps what the members of a family share from one call of :meth:`solve` to the next."""
+        return self
 
     @abstractmethod
     def solve(self, problem: Problem, options: Any, context: Context) -> Solution:
@@ -172,10 +179,13 @@ def checked_device(device: torch.device | str) -> torch.device:
 
 def package_versions(*packages: str) -> dict[str, str]:
     """Versions of installed packages, for the record."""
-    found = {}
-    for package in ("sciml", *packages):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    known = {package: _version(package) for package in ("sciml", *packages)}
+    return {package: number for package, number in known.items() if number is not None}
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sciml.errors import ConditionError, DivergenceError, DomainError, OptionError
-from sciml.forms import analyse, check_degree
+from sciml.forms import analyse, check_degree, leaving_with_data
+from sciml.forms.peclet import refuse_stabilisation
 from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, Dirichlet, Periodic, Problem
 from sciml.solution import ADVICE, ErrorEstimate, FEEvolution, FEField, Seconds, Solution
@@ -39,6 +40,11 @@ class FenicsOptions(SolverOptions):
     max_unknowns: int = Field(300_000, ge=10, description="largest system that automatic refinement may build")
     steps: int | None = Field(None, ge=1, description="equal steps in time")
     step: float | None = Field(None, gt=0, description="length of a step in time, in place of steps")
+    step_tolerance: float | None = Field(
+        None, gt=0, lt=1, description="relative local error of a step: steps as long as it allows, by TR-BDF2"
+    )
+    min_step: float | None = Field(None, gt=0, description="shortest step of step_tolerance (1e-10 of the time)")
+    max_step: float | None = Field(None, gt=0, description="longest step of step_tolerance (an eighth of the time)")
     scheme: Literal["auto", "theta", "bdf2", "newmark", "generalised_alpha", "explicit"] = Field(
         "auto", description="time integrator: bdf2 for laws with ∂u/∂t alone, newmark with ∂²u/∂t², or the one named"
     )
@@ -52,7 +58,12 @@ class FenicsOptions(SolverOptions):
         "times, one of several fields three times",
     )
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
-    linear_solver: Literal["auto", "direct", "gamg"] = Field("auto", description="how linear systems are solved")
+    linear_solver: Literal["auto", "direct", "gamg", "fast_diagonalisation"] = Field(
+        "auto", description="how linear systems are solved"
+    )
+    stabilisation: Literal["auto", "none", "supg"] = Field(
+        "auto", description="streamline upwinding of advection; auto where the mesh Péclet number exceeds 1"
+    )
     petsc_options: dict[str, Any] = Field(default_factory=dict, description="PETSc options of the linear solver")
     tolerance: float = Field(1e-10, gt=0, lt=1, description="relative tolerance of Newton's method")
     max_iterations: int = Field(50, ge=1, description="Newton iterations per load step")
@@ -84,6 +95,17 @@ class FenicsSolver(Solver):
     name = "fenics"
     title = "finite elements (DOLFINx), the reference with a measured error"
     Options = FenicsOptions
+    member_defaults = {"measure_error": False}
+
+    def __init__(self) -> None:
+        self._shared: Any = None
+
+    def for_members(self) -> FenicsSolver:
+        from sciml.fem import Shared
+
+        worker = FenicsSolver()
+        worker._shared = Shared()
+        return worker
 
     def supports(self, problem: Problem) -> str | None:
         if problem.dim > 3:
@@ -92,6 +114,12 @@ class FenicsSolver(Solver):
             return (
                 "FEniCSx is not installed (on Linux x86-64 `pip install dolfinx-solver-real`, elsewhere "
                 "`conda install -c conda-forge fenics-dolfinx`)"
+            )
+        leaving = leaving_with_data(problem)
+        if leaving:
+            return (
+                f"its law has no diffusion, so that data where the solution is carried out ({leaving[0]}) determine it "
+                f"twice; Galerkin's method takes data on the inflow alone"
             )
         return None
 
@@ -111,11 +139,13 @@ class FenicsSolver(Solver):
                     f"or take another element for {slot.name!r}."
                 )
         self._check_time(problem, options)
+        refuse_stabilisation(problem, options.stabilisation)
 
     @staticmethod
     def _check_time(problem: Problem, options: FenicsOptions) -> None:
         if not problem.evolves:
-            given = [name for name in ("steps", "step") if getattr(options, name) is not None]
+            names = ("steps", "step", "step_tolerance", "min_step", "max_step")
+            given = [name for name in names if getattr(options, name) is not None]
             if given:
                 raise OptionError(f"`{given[0]}` is for problems that run in time; {problem!r} does not.")
             return
@@ -129,6 +159,25 @@ class FenicsSolver(Solver):
                     f"steps={max(1, round(ratio))} it is {problem.time.duration / max(1, round(ratio)):.6g}."
                 )
         choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
+        FenicsSolver._check_adaptive(problem, options)
+
+    @staticmethod
+    def _check_adaptive(problem: Problem, options: FenicsOptions) -> None:
+        shortest, longest = options.min_step or 0.0, options.max_step or problem.time.duration
+        if options.step_tolerance is None:
+            given = [name for name in ("min_step", "max_step") if getattr(options, name) is not None]
+            if given:
+                raise OptionError(f"`{given[0]}` goes with `step_tolerance`; equal steps take `steps` or `step`.")
+            return
+        fixed = [name for name in ("steps", "step") if getattr(options, name) is not None]
+        if fixed:
+            raise OptionError(f"`{fixed[0]}` and `step_tolerance` are both given; one of them decides the steps.")
+        if problem.declaration.mass is not None or options.scheme != "auto":
+            raise OptionError(
+                "`step_tolerance` takes TR-BDF2, for laws with ∂u/∂t alone: leave `scheme` at auto, or give `steps`."
+            )
+        if shortest >= longest:
+            raise OptionError(f"min_step={shortest:g} must be shorter than max_step={longest:g}.")
 
     def load(self) -> None:
         importlib.import_module("sciml.fem.hierarchy")
@@ -140,7 +189,11 @@ class FenicsSolver(Solver):
         start, compiled = time.perf_counter(), compile_seconds()
         try:
             outcome = solve_hierarchy(
-                problem, analyse(problem), options, lambda text: context.report(Progress("fenics", text=text))
+                problem,
+                analyse(problem),
+                options,
+                lambda text: context.report(Progress("fenics", text=text)),
+                self._shared,
             )
         except DivergenceError as error:
             error.solution = self._diverged(problem, options, context, error)
@@ -169,9 +222,11 @@ class FenicsSolver(Solver):
                 "cell_type": level.function.mesh.data.cell_type,
                 "linear_solver": level.report.linear_solver,
                 "linear_iterations": level.report.linear_iterations,
+                "stabilisation": str(outcome.stabilisation),
                 "start": level.report.start,
                 "levels": outcome.level_sizes,
                 **({"steps": level.steps} if problem.evolves else {}),
+                **({"rejected_steps": level.report.rejected} if options.step_tolerance is not None else {}),
                 "compile_seconds": compile_seconds() - compiled,
                 "notes": outcome.notes,
             },

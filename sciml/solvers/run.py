@@ -15,7 +15,7 @@ from sciml.solution import Solution
 from sciml.solution.solution import RAISING
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, read_options
 
-__all__ = ["check_request", "solve", "who_can"]
+__all__ = ["check_request", "run_solver", "solve", "who_can"]
 
 
 def solve(
@@ -83,14 +83,19 @@ def solve(
         folder=None if folder is None else Path(folder),
         resume=resume,
     )
+    return run_solver(chosen, problem, checked, context, throw)
+
+
+def run_solver(solver: Solver, problem: Problem, options: SolverOptions, context: Context, throw: bool) -> Solution:
+    """Run a solver on a request that was checked; `throw` as for :func:`solve`."""
     try:
-        solution = _timed(lambda: chosen.solve(problem, checked, context))
+        solution = _timed(lambda: solver.solve(problem, options, context))
     except DivergenceError as error:
         if throw or not isinstance(error.solution, Solution):
             raise
         solution = error.solution
     if throw and solution.status in RAISING:
-        raise DivergenceError(f"{solver} on {problem!r}: {solution.status}: {solution.message}.", solution)
+        raise DivergenceError(f"{solver.name} on {problem!r}: {solution.status}: {solution.message}.", solution)
     return solution
 
 

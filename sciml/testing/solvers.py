@@ -9,13 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
+import meshio
 import numpy as np
 import pytest
 import torch
-from ufl import Identity, as_vector, cos, exp, grad, inner, pi, sin, sqrt, sym, tr
+from matplotlib.image import imread
+from ufl import Identity, as_vector, cos, div, exp, grad, inner, pi, sin, sqrt, sym, tr
 
 from sciml.errors import OptionError, UnsupportedError
-from sciml.problem import Box, Dirichlet, Neumann, Periodic, Problem, Robin, ds, dx, vector
+from sciml.problem import Box, Dirichlet, Neumann, Periodic, Problem, Robin, ds, dx, scalar, vector
 from sciml.registry import load_solver
 from sciml.solution import Solution, load_solution
 from sciml.solvers.base import read_options
@@ -34,6 +36,12 @@ def _area(u: Any) -> Any:
     """Of the graph of a function."""
     slope: Any = inner(grad(u), grad(u))
     return sqrt(1 + slope)
+
+
+def _whirl(x: Any) -> Any:
+    """A field without divergence: the curl of sin(x₀ + ½) exp x₁."""
+    stream: Any = sin(x[0] + 0.5) * exp(x[1])
+    return as_vector([stream.dx(1), -stream.dx(0)])
 
 
 CASES: dict[str, Callable[[], Problem]] = {
@@ -96,6 +104,30 @@ CASES: dict[str, Callable[[], Problem]] = {
         conditions=[Periodic("boundary")],
         quantities=lambda u: {"integral": u * dx},
     ),
+    "stokes_2d": lambda: Problem(
+        domain=Box((0, 0), (1, 1)),
+        fields={"velocity": vector, "pressure": scalar.element(lower=1)},
+        flux=lambda velocity, pressure: {"velocity": grad(velocity) - pressure * Identity(2)},
+        reaction=lambda velocity: {"pressure": div(velocity)},
+        exact=lambda x: {"velocity": _whirl(x), "pressure": cos(2 * x[0]) * x[1]},
+        conditions=[
+            Dirichlet(on=["left", "bottom", "top"], field="velocity"),
+            Neumann(on="right", field="velocity"),
+        ],
+        quantities=lambda velocity, pressure, n: {
+            "outflow": inner(velocity, n) * ds("right"),
+            "pressure": pressure * dx,
+        },
+    ),
+    "mixed_2d": lambda: Problem(
+        domain=Box((0, 0), (1, 1)),
+        fields={"flow": vector.element("RT"), "potential": scalar.element("DG", lower=1)},
+        flux=lambda potential: {"flow": potential * Identity(2)},
+        reaction=lambda flow: {"flow": flow, "potential": -div(flow)},
+        exact=lambda x: {"flow": grad(sin(pi * x[0]) * exp(x[1])), "potential": sin(pi * x[0]) * exp(x[1])},
+        conditions=[Neumann(on="boundary", field="flow")],
+        quantities=lambda potential: {"potential": potential * dx},
+    ),
     "torus_2d": lambda: Problem(
         domain=Box((0, 0), (1, 2)),
         time=0.5,
@@ -108,6 +140,9 @@ CASES: dict[str, Callable[[], Problem]] = {
     ),
 }
 """Small smooth problems with known solutions, one for each kind of unknown, law and condition."""
+
+
+_KEPT: dict[tuple[type, str], Solution] = {}
 
 
 class SolverConformance:
@@ -131,6 +166,13 @@ class SolverConformance:
         """One of the cases, solved."""
         return solve(CASES[case](), self.solver, **(self.options | changes))
 
+    def kept(self, case: str) -> Solution:
+        """One of the cases, solved once for all tests that only look at it."""
+        key = type(self), case
+        if key not in _KEPT:
+            _KEPT[key] = self.solved(case)
+        return _KEPT[key]
+
     @property
     def first(self) -> str:
         """The case used where any will do."""
@@ -152,12 +194,28 @@ class SolverConformance:
     def test_accuracy(self) -> None:
         """Each case within its tolerance, with values and gradients of the right shapes and a full record."""
         for case, tolerance in self.tolerances.items():
-            solution = self.solved(case)
+            solution = self.kept(case)
             assert load_solver(self.solver).supports(solution.problem) is None
             error = solution.error()
             assert error.relative_l2 <= tolerance, f"{case}: {error.relative_l2:.2e} > {tolerance:.0e}"
             _check_record(solution)
             _check_evaluation(solution)
+
+    @pytest.mark.parametrize("case", ["poisson_1d", "stokes_2d", "mixed_2d"])
+    def test_fields_by_name(self, case: str, tmp_path: Path) -> None:
+        """Each field by itself, in memory, in files for ParaView, in pictures and read back."""
+        if case not in self.tolerances:
+            pytest.skip(f"the solver does not run {case}")
+        solution = self.kept(case)
+        problem, points = solution.problem, CASES[case]().domain.sample(50, np.random.default_rng(0))
+        _check_parts(solution.field, solution.evaluate(points), solution.gradient(points), points)
+        loaded = load_solution(solution.save(tmp_path / "solution.h5"), problem)
+        assert np.allclose(loaded.evaluate(points), solution.evaluate(points), rtol=0, atol=1e-13)
+        _check_parts(loaded.field, loaded.evaluate(points), loaded.gradient(points), points)
+        arrays = meshio.read(solution.write_vtu(tmp_path / "solution.vtu")).point_data
+        assert set(arrays) == {f"{name}{end}" for name in problem.fields for end in ("", "_exact", "_error")}
+        solution.plot(tmp_path / "solution.png")
+        assert imread(tmp_path / "solution.png")[..., :3].std() > 0.02
 
     def test_unsupported(self) -> None:
         """What `supports` refuses, `solve` refuses with the same reason."""
@@ -187,11 +245,25 @@ class SolverConformance:
 
     def test_saved_and_loaded(self, tmp_path: Path) -> None:
         """A solution read back from its file is the same function with the same record."""
-        solution = self.solved(self.first)
+        solution = self.kept(self.first)
         loaded = load_solution(solution.save(tmp_path / "solution.h5"), solution.problem)
         points = solution.problem.domain.sample(50, np.random.default_rng(0))
         assert np.allclose(loaded.evaluate(points), solution.evaluate(points), rtol=0, atol=1e-13)
         assert loaded.record() == json.loads(json.dumps(solution.record()))
+
+
+def _check_parts(field: Any, values: np.ndarray, gradients: np.ndarray, points: np.ndarray) -> None:
+    """The fields are the unknown's components one after the other."""
+    n, dim = points.shape
+    slots = {slot.name: slot for slot in field.problem.layout}
+    assert list(field.parts) == list(slots)
+    for name, part in field.parts.items():
+        slot = slots[name]
+        own = slice(slot.offset, slot.offset + slot.size)
+        assert part.evaluate(points).shape == (n, *slot.shape)
+        assert part.gradient(points).shape == (n, *slot.shape, dim)
+        assert np.array_equal(part.evaluate(points).reshape(n, -1), values.reshape(n, -1)[:, own])
+        assert np.array_equal(part.gradient(points).reshape(n, -1, dim), gradients.reshape(n, -1, dim)[:, own])
 
 
 def _check_record(solution: Solution) -> None:

@@ -13,11 +13,13 @@ def test_list_json_has_one_object_per_problem(sciml):
     outcome = sciml.succeeds("list --json")
     assert [row["problem"] for row in outcome.rows] == list(problem_classes())
     for row in outcome.rows:
-        assert row.keys() == {"problem", "title", "solvers"}
+        assert row.keys() == {"problem", "title", "solvers", "refused"}
         assert row["title"]
         assert set(row["solvers"]) <= set(solver_names())
         problem = load_problem(row["problem"])
-        assert row["solvers"] == [name for name in solver_names() if load_solver(name).supports(problem) is None]
+        reasons = {name: load_solver(name).supports(problem) for name in solver_names()}
+        assert row["solvers"] == [name for name, reason in reasons.items() if reason is None]
+        assert row["refused"] == {name: reason for name, reason in reasons.items() if reason is not None}
     assert outcome.err == ""
 
 

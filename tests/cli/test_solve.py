@@ -251,6 +251,7 @@ def test_a_problem_in_time(sciml, tmp_path):
     assert written >= {
         "solution.h5",
         "solution.pvd",
+        "solution.vtkhdf",
         "solution_0000.vtu",
         "solution_0008.vtu",
         "figure.png",

@@ -15,7 +15,7 @@ MPIEXEC = Path(sys.executable).with_name("mpiexec")
 pytestmark = pytest.mark.skipif(not MPIEXEC.is_file(), reason="no mpiexec beside this Python")
 
 # Scalar and vector, linear and nonlinear, direct and multigrid, no Dirichlet side, materials, random field, in time,
-# periodic.
+# periodic, several fields, stabilised.
 CASES = [
     ("poisson/sine", {"cells": 8}, None),
     ("poisson/sine", {"cells": 4, "degree": 3}, None),
@@ -24,6 +24,8 @@ CASES = [
     ("elasticity/cook", {"linear_solver": "gamg", "measure_error": False}, None),
     ("nonlinear/minimal_surface", {"cells": 8}, None),
     ("hyperelasticity/block", {"cells": 4, "measure_error": False}, None),
+    ("hyperelasticity/void", {"measure_error": False}, None),
+    ("poisson/obstacles", {"degree": 1, "measure_error": False}, None),
     ("thermal/fibre_composite", {"measure_error": False}, None),
     ("darcy/two_phase", {"cells": 8, "degree": 1}, None),
     ("heat/mixed_conditions", {"cells": 4, "steps": 8}, 0.7),
@@ -35,6 +37,11 @@ CASES = [
     ("elasticity/periodic_voids", {}, None),
     ("OWN.py", {"cells": 8, "load_steps": 2}, None),
     ("wave/travelling", {"cells": 8, "steps": 16}, 0.5),
+    ("stokes/vortex", {"cells": 4}, None),
+    ("navier_stokes/kovasznay", {"cells": 4, "measure_error": False}, None),
+    ("darcy/mixed", {"cells": 4}, None),
+    ("navier_stokes/taylor_green", {"cells": 4, "steps": 4, "measure_error": False}, 0.3),
+    ("advection/quarter_turn", {"cells": 8}, None),
     ("wave/travelling", {"cells": 8, "degree": 1, "scheme": "explicit"}, 0.5),
 ]
 OWN = """

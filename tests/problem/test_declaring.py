@@ -148,7 +148,7 @@ def test_shapes_of_the_unknown(dim, kind, shape):
         ({"load": float("nan")}, "`load`.*not finite"),
         ({"flux": lambda u: grad(u)[7]}, "`flux` of <Problem> failed: "),
         ({"flux": lambda u: undefined}, "`flux` of <Problem> failed: NameError"),  # noqa: F821
-        ({"flux": None}, "declares one of flux, energy and weak; given was none"),
+        ({"flux": None}, "declares one of flux, energy and weak, or a reaction alone; given was none"),
         ({"energy": lambda u: u**2, "flux": lambda u: grad(u)}, "given was flux and energy"),
         ({"energy": lambda u: u**2, "reaction": lambda u: u}, "`reaction` goes with `flux`"),
         ({"quantities": lambda u: {"q": u}}, r"Quantity 'q' is Coefficient; it takes an integral"),

@@ -216,3 +216,34 @@ def test_members_have_different_solutions(reference):
     family = load_problem("darcy/two_phase").family
     first, second = (sciml.solve(m, "fenics", degree=1, cells=8, measure_error=False) for m in family.sample(2))
     assert first.error(second).relative_l2 > 0.01
+
+
+# -- what members share ----------------------------------------------------------------------------------------
+
+
+class Baked(Problem):
+    """A law that reads a number before anybody has asked for the declaration."""
+
+    domain = Box((0, 0), (1, 1))
+    k = parameter(1.0, between=(1.0, 9.0))
+
+    def flux(self, u):
+        return grad(u)
+
+    def load(self):
+        return float(self.parameters["k"])
+
+
+def test_a_number_that_the_law_reads_is_each_members_own():
+    members = Baked().family.sample(2)
+    read = [float(m.declaration.load) for m in members]
+    assert read == [m.parameters["k"] for m in members]
+    assert read[0] != read[1]
+    assert not members[0].shares_structure(members[1])
+
+
+def test_members_with_other_real_values_share_the_declaration():
+    first, second = load_problem("darcy/log_normal").family.sample(2)
+    assert first.shares_structure(second)
+    assert first.declaration is second.declaration
+    assert not first.shares_structure(load_problem("darcy/log_normal").draw(0))

@@ -11,7 +11,10 @@ from scipy.integrate import dblquad
 from ufl import Identity, dot, grad, sym, tr
 
 import sciml
-from sciml import Box, Dirichlet, Problem, ds, load_problem, vector
+from sciml import Box, Dirichlet, Neumann, Problem, ds, load_problem, vector
+from sciml.errors import DivergenceError
+from sciml.forms import pointwise
+from sciml.problems.hyperelasticity import Void, _waves
 from sciml.solution import ExactField, evaluate_quantities
 
 torch.set_num_threads(1)
@@ -286,3 +289,98 @@ def test_checkerboard(contrast):
     assert errors[2] > 0
     if contrast == 10.0:
         assert errors[2] / contrast**0.5 == pytest.approx(0.006, abs=5e-4)
+
+
+# -- obstacles, voids and random media ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shifts", [(0.0,) * 6, (0.1, -0.15, 0.05, -0.1, 0.0, 0.15)], ids=["as they are", "moved"])
+def test_obstacles_give_off_their_charges(shifts):
+    """Gauss's law, on surfaces that are flat pieces."""
+    if any(shifts):
+        pytest.importorskip("gmsh", exc_type=ImportError)
+    found = exact_quantities("poisson/obstacles", charges=(1.5, -0.5), shifts=shifts)
+    assert found["flux_1"] == pytest.approx(1.5, rel=1e-5)
+    assert found["flux_2"] == pytest.approx(-0.5, rel=1e-5)
+
+
+def test_obstacles_by_the_reference():
+    solution = sciml.solve("poisson/obstacles", "fenics", measure_error=False)
+    assert solution.error().relative_l2 == pytest.approx(2.25e-3, rel=0.02)
+    assert solution.quantities()["energy"] == pytest.approx(exact_quantities("poisson/obstacles")["energy"], rel=0.01)
+
+
+class Strip(Void):
+    """The material of the void's sheet in one-dimensional tension."""
+
+    domain = Box((0, 0), (1, 1))
+
+    def conditions(self):
+        sides = [Dirichlet(0.0, on="left", component=0), Dirichlet(0.0, on="bottom", component=1)]
+        return [*sides, Neumann((0.0, self.traction), on="top")]
+
+
+@pytest.mark.parametrize("stretch", [1.0001, 1.3, 2.0])
+def test_rubber_in_tension(stretch):
+    """Mooney's formula: the force on the undeformed section is 2 (λ − λ⁻²) (first + second/λ)."""
+    first, second = 1.863e5, 9.79e3
+    force = 2 * (stretch - stretch**-2) * (first + second / stretch)
+    solution = sciml.solve(Strip(traction=force), "fenics", cells=2, measure_error=False)
+    rise, across = solution.evaluate([[0.4, 1.0]])[0][1], solution.evaluate([[1.0, 0.3]])[0][0]
+    assert 1 + rise == pytest.approx(stretch, rel=1e-9)
+    assert 1 + across == pytest.approx(stretch**-0.5, rel=1e-9)
+    assert solution.quantities()["mises"] == pytest.approx(force * stretch, rel=1e-8)
+
+
+def test_void_under_small_and_large_traction():
+    """Clapeyron: the energy is half of the work of the traction where strains are small."""
+    found = sciml.solve("hyperelasticity/void", "fenics", measure_error=False).quantities()
+    assert found["energy"] == pytest.approx(0.5 * 100.0 * found["mean_rise"], rel=1e-3)
+    assert found["mean_rise"] == pytest.approx(2.35e-4, rel=0.01)
+    pulled = sciml.solve(load_problem("hyperelasticity/void", traction=2e5), "fenics", measure_error=False)
+    assert pulled.quantities()["mean_rise"] == pytest.approx(0.47, abs=0.005)
+
+
+@pytest.mark.slow
+def test_pressed_sheet_with_a_void_buckles():
+    with pytest.raises(DivergenceError):
+        sciml.solve(load_problem("hyperelasticity/void", traction=-5e4), "fenics", measure_error=False)
+
+
+def test_random_voids():
+    """g is made of the eigenfunctions of 16 (−Δ + 9)⁻¹ on the circle; all voids have one grid and keep their bounds."""
+    angle = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+    functions = np.stack([_waves(row, angle) for row in np.eye(11)])
+    wave = (np.arange(11) + 1) // 2
+    np.testing.assert_allclose(functions @ functions.T * 2 * np.pi / 64, np.diag(16 / (wave**2 + 9)), atol=1e-12)
+    problem = load_problem("hyperelasticity/void")
+    members = problem.family.sample(4, seed=5)
+    for member in members:
+        points = member.domain.data.points
+        rim = np.linalg.norm(points[np.unique(member.domain.data.facet_groups["hole"])] - 0.5, axis=1)
+        assert 0.2 < rim.min() < rim.max() < 0.4
+        assert np.array_equal(member.domain.data.cells, problem.domain.data.cells)
+    assert len({member.domain.volume for member in members}) == 4
+
+
+def test_random_medium():
+    """The speed stays between its bounds and jumps by the contrast across the line; absorbing sides let waves out."""
+    problem = load_problem("wave/random_medium", contrast=1.8).with_member(0, 3)
+    points = problem.domain.sample(2000, np.random.default_rng(0))
+    speed = pointwise(problem, problem.speed(problem.declaration.x)).at(points)
+    across = (points - 0.5) @ [np.cos(1.1), np.sin(1.1)]
+    smooth = problem.realisation("medium")(points)
+    assert 0.6 < smooth.min() < 0.7
+    assert 0.9 < smooth.max() < 1.0
+    np.testing.assert_allclose(speed, np.where(across < 0.1, 1.0, 1.8) * smooth, rtol=1e-13)
+    left = {
+        sides: sciml.solve(
+            load_problem("wave/random_medium", sides=sides, duration=3.0),
+            "fenics",
+            cells=16,
+            steps=96,
+            measure_error=False,
+        ).quantities()["strain_energy"]
+        for sides in ("reflecting", "absorbing")
+    }
+    assert 0 < left["absorbing"] < 0.05 * left["reflecting"]

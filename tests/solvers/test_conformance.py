@@ -20,6 +20,8 @@ class TestFenics(SolverConformance):
         "heat_1d": 1e-2,
         "wave_1d": 1e-3,
         "circle_1d": 1e-2,
+        "stokes_2d": 1e-2,
+        "mixed_2d": 1e-2,
         "torus_2d": 1e-2,
     }
 
@@ -35,6 +37,8 @@ class TestDeepxde(SolverConformance):
         "elastic_2d": 1e-2,
         "heat_1d": 1e-2,
         "wave_1d": 1e-2,
+        "stokes_2d": 1e-1,
+        "mixed_2d": 2e-2,
     }
 
     def test_budget(self):

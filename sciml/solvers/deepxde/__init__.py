@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,9 @@ import numpy as np
 import torch
 from pydantic import Field, field_validator
 
-from sciml.errors import OptionError, UnsupportedError
+from sciml.errors import OptionError, UnsupportedError, unknown_name
 from sciml.forms import analyse
-from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, problem_scales
+from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, periodic_inputs_obstacle, problem_scales
 from sciml.problem import Problem
 from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, checked_device, package_versions
@@ -45,7 +46,9 @@ class DeepxdeOptions(SolverOptions):
         100.0, gt=0, description="weight of Dirichlet terms in the loss (the equation has 1)"
     )
     flux_weight: float = Field(10.0, gt=0, description="weight of Neumann, Robin and natural terms in the loss")
-    unknown_scale: float | None = Field(None, gt=0, description="typical size of the unknown; estimated by default")
+    unknown_scale: float | dict[str, float] | None = Field(
+        None, description="typical size of the unknown, or of each of several fields by name; estimated by default"
+    )
     sampler: Literal["fixed", "rar"] = Field("fixed", description="fixed points, or residual-based refinement")
     rar_every: int = Field(500, ge=1, description="iterations between two refinements")
     rar_candidates: int = Field(10_000, ge=1, description="fresh points that a refinement looks at")
@@ -62,6 +65,14 @@ class DeepxdeOptions(SolverOptions):
             raise ValueError("allowed are fnn, pfnn and a torch.nn.Module")
         return value
 
+    @field_validator("unknown_scale")
+    @classmethod
+    def _unknown_scale(cls, value: Any) -> Any:
+        sizes = value.values() if isinstance(value, dict) else [] if value is None else [value]
+        if not all(math.isfinite(size) and size > 0 for size in sizes):
+            raise ValueError("a size is above 0")
+        return value
+
 
 class DeepxdeSolver(Solver):
     """A physics-informed neural network (M. Raissi, P. Perdikaris, G. E. Karniadakis, J. Comput. Phys. 378, 2019)
@@ -70,8 +81,10 @@ class DeepxdeSolver(Solver):
     The loss is the mean squared strong residual at collocation points plus weighted boundary terms, each in multiples
     of its typical size (see :class:`sciml.nn.Scales`), so that the same settings serve problems in any units. On boxes,
     Dirichlet conditions are built into the network unless their values have a kink or contradict each other where
-    sides meet; elsewhere they are loss terms. Of a problem that runs in time the time is one more input, and the state
-    at the start a loss term. The network learns the deviation from the scales' offset. Adam comes
+    sides meet; elsewhere they are loss terms. Periodic conditions, on boxes only, are built into its inputs. Of a
+    problem that runs in time the time is one more input, and the state at the start a loss term. Several fields are
+    outputs of one network (or of one each: `network=pfnn`) with sizes of their own; the mean value of one that is
+    determined up to a constant is a loss term. The network learns the deviation from the scales' offset. Adam comes
     first, then L-BFGS.
 
     Good for smooth solutions in any dimension; not for sharp features, which the points miss: use `sampler=rar` or an
@@ -83,15 +96,14 @@ class DeepxdeSolver(Solver):
     Options = DeepxdeOptions
 
     def supports(self, problem: Problem) -> str | None:
-        if problem.periodic:
-            return f"it has no way to build in or penalise {problem.periodic[0]}"
-        return analyse(problem).strong_form_obstacle
+        return analyse(problem).strong_form_obstacle or periodic_inputs_obstacle(problem)
 
     def check(self, problem: Problem, options: DeepxdeOptions, device: str) -> None:
         if options.adam + options.lbfgs == 0:
             raise OptionError("adam = 0 and lbfgs = 0 leave nothing to do; give one of them a number of iterations.")
         checked_device(device)
         self._hard(problem, options)
+        _unknown_scale(problem, options, (1.0,) * problem.n_components)
 
     def load(self) -> None:
         with isolated(dtype=torch.float64, seed=0):
@@ -103,7 +115,7 @@ class DeepxdeSolver(Solver):
         hard, reason = self._hard(problem, options)
         scales = problem_scales(problem)
         around = {
-            "unknown_scale": options.unknown_scale or scales.unknown,
+            "unknown_scale": _unknown_scale(problem, options, scales.unknowns),
             "hard": hard,
             "offset": scales.offset,
         }
@@ -200,6 +212,24 @@ class DeepxdeSolver(Solver):
             },
             history={"iteration": iterations, "loss": losses.sum(axis=1), "terms": losses},
         )
+
+
+def _unknown_scale(problem: Problem, options: DeepxdeOptions, estimated: tuple[float, ...]) -> tuple[float, ...]:
+    """The size of each component: as given, or as estimated."""
+    given = options.unknown_scale
+    if given is None:
+        return estimated
+    if not isinstance(given, dict):
+        if len(problem.layout) > 1:
+            raise OptionError(
+                f"unknown_scale={given!r} is one size for several fields, which have units of their own; give a "
+                f"dictionary for some of {', '.join(problem.fields)}."
+            )
+        return (given,) * problem.n_components
+    for name in given:
+        if name not in problem.fields:
+            raise unknown_name("field", name, problem.fields)
+    return tuple(given.get(slot.name, estimated[c]) for slot in problem.layout for c in slot.components)
 
 
 @contextmanager

@@ -9,15 +9,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sciml.forms import Derivative, boundary_residual, initial_residual, jet_of_output, number, strong_residual
+from sciml.forms import (
+    Derivative,
+    boundary_residual,
+    constrained_fields,
+    initial_residual,
+    jet_of_output,
+    number,
+    rated_components,
+    rows_with_flux,
+    strong_residual,
+)
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
-from sciml.problem import Condition, Dirichlet, Mean, Part, Problem
+from sciml.problem import Box, Condition, Dirichlet, Part, Periodic, Problem
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
 
 __all__ = ["build_training"]
 
 _FEWEST = 16
+_MEAN_POINTS = 512
+_MEAN_INSTANTS = 16
+_GAUSS_POINTS = 100
 
 
 class _JetCache:
@@ -134,8 +147,8 @@ def _equation(setup: _Setup) -> Any:
 
     def residual(x: Tensor, y: Tensor) -> list[Tensor]:
         jet = setup.jets.get(x, y, operator.keys)
-        values = operator(x, jet, static=static.get(x)) / setup.scales.residual
-        return list(values.reshape(len(x), -1).unbind(dim=1))
+        values = operator(x, jet, static=static.get(x)).reshape(len(x), -1)
+        return [row / size for row, size in zip(values.unbind(dim=1), setup.scales.residuals, strict=True)]
 
     return residual
 
@@ -144,15 +157,23 @@ def _boundary_terms(setup: _Setup, total: int, generator: np.random.Generator) -
     problem = setup.problem
     pieces = problem.boundary_pieces
     whole = sum(piece.part.measure for piece in pieces)
+    with_flux = rows_with_flux(problem)
     terms = []
     for piece in pieces:
         n = max(_FEWEST, round(total * piece.part.measure / whole))
         points, normals = _spread(problem, piece.part, n, generator)
         for component, condition in enumerate(piece.conditions):
-            if not (setup.hard and isinstance(condition, Dirichlet)):
+            # Periodicity is built into the network's inputs.
+            built_in = isinstance(condition, Periodic) or (setup.hard and isinstance(condition, Dirichlet))
+            # Where a constraint has no condition, its flux is zero whatever u is.
+            says_nothing = condition is None and not with_flux[component]
+            if not (built_in or says_nothing):
                 terms.append(_term(setup, condition, component, points, normals))
-    if problem.declaration.mean is not None:
-        terms.append(_mean_term(setup, problem.declaration.mean, generator))
+    terms += [
+        _mean_term(setup, component, float(number(problem, mean.entry(component))), generator)
+        for mean in problem.declaration.means
+        for component in mean.components(problem.n_components)
+    ]
     return terms
 
 
@@ -172,7 +193,7 @@ def _term(
 ) -> BoundaryTerm:
     operator = boundary_residual(setup.problem, condition, component)
     essential = isinstance(condition, Dirichlet)
-    scale = setup.scales.unknown if essential else setup.scales.flux
+    scale = (setup.scales.unknowns if essential else setup.scales.fluxes)[component]
     static = _StaticCache(operator, normals)
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
@@ -186,17 +207,23 @@ def _term(
 
 
 def _initial_terms(setup: _Setup, n: int, generator: np.random.Generator) -> list[BoundaryTerm]:
-    """The state at the start, and its rate for a law with mass."""
+    """The state at the start, and its rate where the law has mass; a constrained field has no start of its own."""
     problem = setup.problem
     space = problem.domain.quasi_random(n, generator)
     points = np.column_stack([space, np.full(n, problem.time.start)])
-    orders = [False, True] if problem.declaration.mass is not None else [False]
-    return [_initial_term(setup, c, velocity, points) for c in range(problem.n_components) for velocity in orders]
+    constrained = {c for slot in constrained_fields(problem) for c in slot.components}
+    heavy = rated_components(problem, problem.declaration.mass)
+    return [
+        _initial_term(setup, c, velocity, points)
+        for c in range(problem.n_components)
+        if c not in constrained
+        for velocity in ([False, True] if c in heavy else [False])
+    ]
 
 
 def _initial_term(setup: _Setup, component: int, velocity: bool, points: np.ndarray) -> BoundaryTerm:
     operator = initial_residual(setup.problem, component, velocity=velocity)
-    scale = setup.scales.unknown / (setup.problem.time.duration if velocity else 1.0)
+    scale = setup.scales.unknowns[component] / (setup.problem.time.duration if velocity else 1.0)
     static = _StaticCache(operator)
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
@@ -207,12 +234,27 @@ def _initial_term(setup: _Setup, component: int, velocity: bool, points: np.ndar
     return BoundaryTerm(name, points, residual, setup.boundary_weight)
 
 
-def _mean_term(setup: _Setup, mean: Mean, generator: np.random.Generator) -> BoundaryTerm:
-    points = setup.problem.domain.quasi_random(512, generator)
-    wanted = float(number(setup.problem, mean.value))
+def _mean_term(setup: _Setup, component: int, wanted: float, generator: np.random.Generator) -> BoundaryTerm:
+    """The mean value of one component; of what runs in time, at each of some instants."""
+    problem, time = setup.problem, setup.problem.time
+    instants = np.linspace(time.start, time.end, _MEAN_INSTANTS) if problem.evolves else np.zeros(1)
+    space, weights = _mean_rule(problem, generator)
+    points = np.concatenate([np.column_stack([space, *([np.full(len(space), t)] * problem.evolves)]) for t in instants])
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
-        values = y[rows].reshape(rows.stop - rows.start)
-        return ((values.mean() - wanted) / setup.scales.unknown).expand_as(values)
+        values = y[rows].reshape(len(instants), len(weights), problem.n_components)[:, :, component]
+        means = values @ torch.tensor(weights, dtype=y.dtype, device=y.device)
+        deviation = (means - wanted) / setup.scales.unknowns[component]
+        return deviation[:, None].expand_as(values).reshape(-1)
 
-    return BoundaryTerm("mean value", points, residual, setup.boundary_weight)
+    name = "mean value" if problem.n_components == 1 else f"mean value, component {component}"
+    return BoundaryTerm(name, points, residual, setup.boundary_weight)
+
+
+def _mean_rule(problem: Problem, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Points with weights that sum to one; few, since the equation is evaluated on them too."""
+    if isinstance(problem.domain, Box) and problem.dim <= 2:
+        points, weights = problem.domain.quadrature(_GAUSS_POINTS // (4 if problem.evolves else 1))
+        return points, weights / weights.sum()
+    n = _MEAN_POINTS // (_MEAN_INSTANTS if problem.evolves else 1)
+    return problem.domain.quasi_random(n, generator), np.full(n, 1 / n)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ufl import cos, pi, sin
+from ufl import as_vector, cos, grad, pi, sin
 
-from sciml import Dirichlet, Mean, MeshDomain, Robin, solve
+from sciml import Dirichlet, Mean, MeshDomain, Periodic, Robin, load_solution, solve, vector
 from sciml.errors import UnsupportedError
 from sciml.forms import ContradictionWarning
 from sciml.problem import box_mesh
@@ -63,3 +63,40 @@ def test_a_temperature_far_from_zero_costs_no_accuracy(poisson, base):
     points = problem.domain.sample(500, np.random.default_rng(0))
     wanted = base + np.sin(2 * points[:, 0]) * np.cos(points[:, 1])
     assert np.abs(solution.field.evaluate(points).ravel() - wanted).max() < 2e-3
+
+
+def test_periodic_inputs(poisson, tmp_path):
+    """Equal sides to rounding before and after a file; the solution between them by its residual and a built-in lift."""
+    pair = [Periodic("left", "right"), Dirichlet(on=["bottom", "top"])]
+    problem = poisson(exact=lambda x: sin(2 * pi * x[0] + 1) * (1 + x[1]), conditions=pair)
+    solution = solve(problem, "deepxde", **SHORT)
+    assert solution.error().relative_l2 < 2e-3
+    assert solution.details["conditions"].startswith("hard")
+    again = load_solution(solution.save(tmp_path / "strip.h5"), problem=problem)
+    left = np.stack([np.zeros(20), np.linspace(0, 1, 20)], axis=1)
+    right = left + [1.0, 0.0]
+    for found in (solution, again):
+        np.testing.assert_allclose(found.evaluate(left), found.evaluate(right), atol=1e-13)
+        np.testing.assert_allclose(found.gradient(left), found.gradient(right), atol=1e-12)
+    np.testing.assert_array_equal(again.evaluate(left), solution.evaluate(left))
+
+
+def test_means_of_a_periodic_vector(poisson):
+    """A loss term for each component."""
+    problem = poisson(
+        fields={"d": vector},
+        flux=lambda u: grad(u),
+        exact=lambda x: as_vector([2 + sin(2 * pi * x[0]), cos(2 * pi * x[1])]),
+        conditions=[Periodic("boundary"), Mean((2.0, 0.0))],
+    )
+    solution = solve(problem, "deepxde", **SHORT)
+    assert {"mean value, component 0", "mean value, component 1"} <= set(solution.details["loss_terms"])
+    assert solution.error().relative_l2 < 1e-2
+
+
+def test_periodicity_of_a_mesh_is_refused(poisson):
+    problem = poisson(
+        domain=MeshDomain(box_mesh((0, 0), (1, 1), 4)), load=0.0, conditions=[Periodic("x0-", "x0+"), Mean(0.0)]
+    )
+    with pytest.raises(UnsupportedError, match="can be built into a network on a box only; fenics can"):
+        solve(problem, "deepxde")
