@@ -17,6 +17,7 @@ from sciml.fem.meshes import FEMesh
 from sciml.fem.statics import Report, StaticReport
 from sciml.fem.stepping import System, march, stable_step
 from sciml.forms import Analysis
+from sciml.forms.balance import components_without_start
 from sciml.forms.schemes import choose_scheme
 
 __all__ = ["Trajectory", "common_instants", "solve_evolution"]
@@ -118,13 +119,18 @@ def solve_evolution(
     kept = set(np.unique(np.round(np.linspace(0, steps, min(options.snapshots, steps + 1))).astype(int)))
     if steps % _EIGHTHS == 0:
         kept |= set(range(0, steps + 1, steps // _EIGHTHS))
-    times, states = [], []
+    times, states, first = [], [], []
+    without_start = components_without_start(problem)
     for k, state in enumerate(march(system, scheme, steps)):
+        if without_start and k <= 2:
+            first.append(state.u.copy())
         if k in kept:
             times.append(state.t)
             states.append(system.snapshot(state.u))
         if k % max(1, steps // 50) == 0:
             report(f"step {k} of {steps}, t = {state.t:.4g}")
+    if without_start:
+        states[0] = system.snapshot(_begun(system, first, without_start))
     words = str(system.solver_used) if scheme.name != "explicit" else "none (lumped mass)"
     outcome = StaticReport(system.counts.newton, system.counts.linear, 0.0, words, f"{scheme.name}, {steps} steps")
     return _trajectory(np.array(times), states), outcome, steps
@@ -135,6 +141,15 @@ def _trajectory(times: np.ndarray, states: list[FEFunction | FEFunctions], *, in
     spaces = tuple(part.function.function_space for part in last.parts)
     arrays = tuple(np.array([state.parts[k].function.x.array for state in states]) for k in range(len(spaces)))
     return Trajectory(last.mesh, spaces, times, arrays, interpolated)
+
+
+def _begun(system: System, first: list[Any], components: list[int]) -> Any:
+    """The state at the start, with constrained fields extended from the first steps in a straight line."""
+    own = np.isin(system.independent.values(system.disc.unknowns.component), components)
+    begun, *later = first
+    line = 2.0 * later[0] - later[1] if len(later) > 1 else later[0]
+    begun.array[own] = line.array_r[own]
+    return begun
 
 
 def _takes_a_lattice(requested: str, analysis: Analysis) -> bool:

@@ -147,6 +147,14 @@ def rows_with_flux(problem: Problem) -> list[bool]:
     return [any(not isinstance(entry, classes.Zero) for entry in scalar_components(row)) for row in rows]
 
 
+def components_without_start(problem: Problem) -> list[int]:
+    """The components of constrained fields whose state at the start is not declared: the law gives it."""
+    initial = problem.declaration.initial
+    if initial is None:
+        return []
+    return [c for slot in constrained_fields(problem) for c in slot.components if isinstance(initial[c], classes.Zero)]
+
+
 def weighted(factor: Any, field: Any) -> Any:
     """A factor, or one for each component, times a field."""
     if factor.ufl_shape == ():

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from sciml.errors import ConditionError, DivergenceError, DomainError, OptionError
-from sciml.forms import analyse, check_degree, leaving_with_data
+from sciml.forms import analyse, check_degree, constrained_fields, leaving_with_data
 from sciml.forms.peclet import refuse_stabilisation
 from sciml.forms.schemes import choose_scheme
 from sciml.problem import Box, Dirichlet, Periodic, Problem
@@ -175,6 +175,12 @@ class FenicsSolver(Solver):
         if problem.declaration.mass is not None or options.scheme != "auto":
             raise OptionError(
                 "`step_tolerance` takes TR-BDF2, for laws with ∂u/∂t alone: leave `scheme` at auto, or give `steps`."
+            )
+        constraints = constrained_fields(problem)
+        if constraints:
+            raise OptionError(
+                f"`step_tolerance` needs a rate of every field, and no time derivative acts on "
+                f"{constraints[0].name!r}; give equal `steps`."
             )
         if shortest >= longest:
             raise OptionError(f"min_step={shortest:g} must be shorter than max_step={longest:g}.")

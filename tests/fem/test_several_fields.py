@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ufl import Identity, as_vector, cos, div, dot, exp, grad, inner, sin, sym
+from ufl import Identity, as_vector, cos, div, dot, exp, grad, inner, pi, sin, sym
 
 from sciml import Box, Dirichlet, Mean, Neumann, Problem, ds, dx, load_problem, load_solution, scalar, solve, vector
 from sciml.errors import ConditionError, OptionError
@@ -137,6 +137,28 @@ def test_steps_in_time():
         for n in (8, 16)
     ]
     assert abs(np.log2(errors[0] / errors[1]) - 2) <= 0.3
+
+
+def test_a_constraint_without_a_start_follows_from_the_law():
+    """Stream function at the start: −Δψ = ω, found though only the vorticity's start is declared."""
+    two_pi = 2 * pi
+    problem = Problem(
+        domain=SQUARE,
+        fields={"vorticity": scalar, "stream": scalar},
+        time=0.1,
+        damping={"vorticity": 1.0},
+        flux=lambda vorticity, stream: {"vorticity": 0.02 * grad(vorticity), "stream": grad(stream)},
+        reaction=lambda vorticity: {"stream": -vorticity},
+        load={},
+        initial=lambda x: {"vorticity": sin(two_pi * x[0]) * sin(two_pi * x[1])},
+        conditions=[Dirichlet(0.0, on="boundary", field=name) for name in ("vorticity", "stream")],
+    )
+    solution = solve(problem, cells=8, degree=3, steps=32, measure_error=False)
+    points = SQUARE.sample(50, np.random.default_rng(0))
+    vorticity, stream = solution.evaluate(points, 0.0).T
+    np.testing.assert_allclose(stream, vorticity / (2 * two_pi**2), atol=2e-2 / (2 * two_pi**2))
+    with pytest.raises(OptionError, match="no time derivative acts on 'stream'; give equal `steps`"):
+        solve(problem, step_tolerance=1e-3)
 
 
 def test_fields_without_a_time_derivative_refuse_schemes_that_need_their_start():
