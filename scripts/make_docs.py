@@ -11,6 +11,7 @@ from sciml.cli.listing import catalogue_rows
 from sciml.registry import load_solver, solver_names
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+_FEW = 6
 
 
 def solver_table() -> str:
@@ -39,7 +40,12 @@ def refusals(rows: list[dict[str, Any]]) -> list[str]:
     for row in rows:
         for solver, reason in row["refused"].items():
             kept.setdefault((solver, reason), []).append(f"`{row['problem']}`")
-    return [f"- `{solver}` cannot solve {', '.join(kept[solver, why])}: {why}." for solver, why in sorted(kept)]
+    return [f"- `{solver}` cannot solve {_few(kept[solver, why])}: {why}." for solver, why in sorted(kept)]
+
+
+def _few(names: list[str]) -> str:
+    """The names, or how many there are."""
+    return ", ".join(names) if len(names) <= _FEW else f"{len(names)} of them"
 
 
 def regenerated(text: str) -> str:
