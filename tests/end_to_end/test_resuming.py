@@ -26,7 +26,8 @@ def start(folder, *arguments):
 def kill_after_a_checkpoint(process, folder, sign):
     checkpoints = folder / "unfinished" / "checkpoint"
     for _ in range(6000):
-        if any(checkpoints.glob("*.json")):
+        # Not the temporary file of one that is being written.
+        if any(checkpoints.glob("training-*.json")):
             break
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
