@@ -101,7 +101,7 @@ def solve(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Solve a problem; with --out, write solution.h5, solution.vtu, figure.png and record.json."""
+    """Solve a problem; with --out, write solution.h5, files for ParaView, figure.png and record.json."""
     from sciml.cli.folder import Request
     from sciml.cli.runs import run
 

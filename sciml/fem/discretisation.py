@@ -179,11 +179,6 @@ class Discretisation:
         return self.mesh.comm
 
     @property
-    def _n_local(self) -> int:
-        index_map = self.space.dofmap.index_map
-        return int((index_map.size_local + index_map.num_ghosts) * self.space.dofmap.index_map_bs)
-
-    @property
     def n_dofs(self) -> int:
         """Number of unknowns, constrained ones included."""
         return int(self.space.dofmap.index_map.size_global * self.space.dofmap.index_map_bs)
@@ -337,8 +332,8 @@ class Discretisation:
     @cached_property
     def unknowns(self) -> Unknowns:
         """Place and component of every local degree of freedom (unrolled, ghosts included)."""
-        points = np.zeros((self._n_local, self.problem.dim))
-        component = np.full(self._n_local, -1)
+        points = np.zeros((len(self.u.x.array), self.problem.dim))
+        component = np.full(len(points), -1)
         for slot, space, dofs in zip(self.problem.layout, self.splitting.spaces, self.splitting.dofs, strict=True):
             if slot.kind.family == "RT":
                 continue
@@ -380,11 +375,6 @@ class Discretisation:
                 values[there] = data
         dofs = np.flatnonzero(~np.isnan(values))
         return dofs.astype(np.int32), values[dofs]
-
-    def impose(self, factor: float = 1.0) -> None:
-        """Write (scaled) Dirichlet values into the state."""
-        dofs, values = self.dirichlet
-        self.u.x.array[dofs] = factor * values
 
     # -- results -----------------------------------------------------------------------------------------
 

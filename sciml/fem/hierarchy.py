@@ -456,13 +456,13 @@ def estimate_error(levels: list[Level], wanted: int, orders: Orders, number: int
             method = "three levels; the differences do not fall, so the theoretical rate was assumed"
     else:
         observed, rates, method = np.array(expected), np.array(expected), "two levels, theoretical rate assumed"
-    finest = last / np.array([2.0 ** rates[0] - 1, np.sqrt(4.0 ** max(rates[1], 0.25) - 1)])
-    errors = _sum(finest, differences[wanted:, :2])
-    if orders.best[1] == 0.0:
+    if orders.best[1] > 0:
+        finest = last / np.array([2.0 ** rates[0] - 1, np.sqrt(4.0 ** rates[1] - 1)])
+        errors = _sum(finest, differences[wanted:, :2])
+    else:
         # Fields that may jump are projections: orthogonal in L2, the one norm that they are measured in.
-        finest = np.full(2, last[0] / np.sqrt(4.0 ** rates[0] - 1))
-        errors = np.full(2, _sum(finest, differences[wanted:, [0, 0]])[1])
         observed, rates = np.full(2, observed[0]), np.full(2, rates[0])
+        errors = np.full(2, _sum(last / np.sqrt(4.0**rates - 1), differences[wanted:, :2])[1])
     relative = errors / np.where(size > 0, size, 1.0)
     shown = np.where(np.isfinite(observed), observed, rates)
     return Estimate(float(relative[0]), float(relative[1]), float(shown[0]), float(shown[1]), method)

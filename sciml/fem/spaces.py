@@ -53,8 +53,9 @@ class Splitting:
 
     def __init__(self, problem: Problem, mesh: FEMesh, space: fem.FunctionSpace) -> None:
         self._mesh, self._slots = mesh, problem.layout
-        if len(self._slots) == 1 and self._slots[0].kind.family != "RT":
-            self.spaces, self.dofs = [space], [np.arange(_n_local(space), dtype=np.int64)]
+        if len(self._slots) == 1:
+            index_map, block = space.dofmap.index_map, space.dofmap.index_map_bs
+            self.spaces, self.dofs = [space], [np.arange((index_map.size_local + index_map.num_ghosts) * block)]
         else:
             collapsed = [space.sub(i).collapse() for i in range(len(self._slots))]
             self.spaces = [part for part, _ in collapsed]
@@ -80,8 +81,3 @@ class Splitting:
                 part.interpolate(raw)
             parts.append(part)
         return parts
-
-
-def _n_local(space: fem.FunctionSpace) -> int:
-    index_map = space.dofmap.index_map
-    return (index_map.size_local + index_map.num_ghosts) * space.dofmap.index_map_bs

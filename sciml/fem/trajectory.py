@@ -19,6 +19,7 @@ from sciml.fem.stepping import System, march, stable_step
 from sciml.forms import Analysis
 from sciml.forms.balance import components_without_start
 from sciml.forms.schemes import choose_scheme
+from sciml.problem.evolution import interpolation_weights
 
 __all__ = ["Trajectory", "common_instants", "solve_evolution"]
 
@@ -53,21 +54,12 @@ class Trajectory:
         """The state at any time of the interval, by cubic interpolation between the four nearest instants."""
         first = int(np.clip(np.searchsorted(self.times, instant) - 2, 0, max(0, len(self.times) - 4)))
         nodes = slice(first, first + 4)
-        weights, parts = _lagrange(self.times[nodes], instant), []
+        weights, parts = interpolation_weights(self.times[nodes], instant), []
         for space, states in zip(self.spaces, self.states, strict=True):
             function = fem.Function(space)
             function.x.array[:] = weights @ states[nodes]
             parts.append(FEFunction(self.mesh, function))
         return together(parts)
-
-
-def _lagrange(nodes: np.ndarray, x: float) -> np.ndarray:
-    """Weights of values at the nodes for the value at x."""
-    gaps = nodes[:, None] - nodes[None, :]
-    np.fill_diagonal(gaps, 1.0)
-    shifted = np.tile(x - nodes, (len(nodes), 1))
-    np.fill_diagonal(shifted, 1.0)
-    return np.prod(shifted / gaps, axis=1)
 
 
 def solve_evolution(

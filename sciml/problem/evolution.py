@@ -9,7 +9,7 @@ import numpy as np
 
 from sciml.errors import DeclarationError
 
-__all__ = ["Interval", "as_interval"]
+__all__ = ["Interval", "as_interval", "interpolation_weights"]
 
 
 @dataclass(frozen=True)
@@ -54,3 +54,12 @@ def as_interval(value: Any) -> Interval:
     if bounds.shape == (2,):
         return Interval(float(bounds[0]), float(bounds[1]))
     raise DeclarationError(f"`time` was given {value!r}; it takes the end, or (start, end), or an Interval.")
+
+
+def interpolation_weights(nodes: np.ndarray, x: float) -> np.ndarray:
+    """Weights of values at some instants for the value at another: Lagrange's polynomials."""
+    gaps = nodes[:, None] - nodes[None, :]
+    np.fill_diagonal(gaps, 1.0)
+    shifted = np.tile(x - nodes, (len(nodes), 1))
+    np.fill_diagonal(shifted, 1.0)
+    return np.prod(shifted / gaps, axis=1)

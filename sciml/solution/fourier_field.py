@@ -11,6 +11,7 @@ import torch
 from sciml.errors import OutputError
 from sciml.forms import Derivative
 from sciml.problem import Problem
+from sciml.problem.evolution import interpolation_weights
 from sciml.solution.evolution import Evolution
 from sciml.solution.field import Field, Rule
 
@@ -161,7 +162,7 @@ class FourierEvolution(Evolution):
     def field_at(self, instant: float) -> FourierField:
         first = int(np.clip(np.searchsorted(self.times, instant) - _NEAR // 2, 0, max(0, len(self.times) - _NEAR)))
         nodes = slice(first, first + _NEAR)
-        weights = _lagrange(self.times[nodes], instant)
+        weights = interpolation_weights(self.times[nodes], instant)
         used = np.flatnonzero(weights)
         state = np.tensordot(weights[used], self.coefficients[nodes][used], (0, 0))
         return FourierField(self.problem.at_time(instant), state)
@@ -186,12 +187,3 @@ def _checked(coefficients: np.ndarray, problem: Problem, lead: int) -> np.ndarra
 def _lattice(lower: np.ndarray, upper: np.ndarray, n: int) -> np.ndarray:
     lines = [a + (b - a) * np.arange(n) / n for a, b in zip(lower, upper, strict=True)]
     return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
-
-
-def _lagrange(nodes: np.ndarray, x: float) -> np.ndarray:
-    """Weights of values at the nodes for the value at x."""
-    gaps = nodes[:, None] - nodes[None, :]
-    np.fill_diagonal(gaps, 1.0)
-    shifted = np.tile(x - nodes, (len(nodes), 1))
-    np.fill_diagonal(shifted, 1.0)
-    return np.prod(shifted / gaps, axis=1)
