@@ -1,0 +1,1 @@
+"""Benchmarks: suites of cells, a runner that loses none, gates of fairness, a report."""

@@ -1,0 +1,1 @@
+"""Measurements of stated figures, one subject a file."""
