@@ -22,6 +22,7 @@ __all__ = [
     "ParameterError",
     "ScimlError",
     "ScimlWarning",
+    "SuiteError",
     "UnknownNameError",
     "UnsupportedError",
     "UnsupportedExpressionError",
@@ -75,6 +76,10 @@ class UnsupportedError(ScimlError, ValueError):
 
 class OutputError(ScimlError, OSError):
     """An output folder or file that must not be overwritten, or cannot be written or read."""
+
+
+class SuiteError(ScimlError, ValueError):
+    """A benchmark suite that cannot be run as it is written; the message names the line where there is one."""
 
 
 class MissingPackageError(ScimlError, ImportError):
