@@ -225,9 +225,11 @@ def make_plan(suite: Suite) -> Plan:
 
 
 def given_options(solver: Solver, placement: Placement) -> dict[str, Any]:
-    """Options that a cell sets: no measurement of a solver's own error beside the solve, and the precision."""
+    """Options that a cell sets: no measurement of a solver's own error beside the solve, threads and precision."""
     known = solver.Options.model_fields
     options: dict[str, Any] = {"measure_error": False} if "measure_error" in known else {}
+    if "threads" in known:
+        options["threads"] = placement_of(placement)["threads"]
     if placement.precision != "float64":
         options[next(name for name in _PRECISION_OPTIONS if name in known)] = placement.precision
     return options
