@@ -20,6 +20,7 @@ __all__ = [
     "OptionError",
     "OutputError",
     "ParameterError",
+    "SchedulerError",
     "ScimlError",
     "ScimlWarning",
     "SuiteError",
@@ -84,6 +85,10 @@ class SuiteError(ScimlError, ValueError):
 
 class MissingPackageError(ScimlError, ImportError):
     """An optional part needs a package that is not installed; the message says how to get it."""
+
+
+class SchedulerError(ScimlError, ConnectionError):
+    """A scheduler that cannot be reached, was lost, or whose workers cannot run what they are sent."""
 
 
 class DivergenceError(ScimlError, ArithmeticError):
