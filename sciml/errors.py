@@ -22,6 +22,7 @@ __all__ = [
     "ParameterError",
     "ScimlError",
     "ScimlWarning",
+    "UndefinedFieldError",
     "UnknownNameError",
     "UnsupportedError",
     "UnsupportedExpressionError",
@@ -71,6 +72,10 @@ class UnknownNameError(ScimlError, LookupError):
 
 class UnsupportedError(ScimlError, ValueError):
     """A solver was asked for a problem that it cannot do; the message says who can."""
+
+
+class UndefinedFieldError(UnsupportedError):
+    """A field has no finite value at some of the points where it is looked at."""
 
 
 class OutputError(ScimlError, OSError):
