@@ -11,7 +11,6 @@ import numpy as np
 from sciml.errors import UndefinedFieldError, UnsupportedError
 from sciml.problem import Box, MeshData, Problem
 from sciml.problem.evolution import Interval
-from sciml.problem.mesh import refine
 from sciml.solution.evolution import Evolution
 from sciml.solution.field import Field, Rule, refuse_mismatch
 from sciml.solution.importance import fit_mixture, importance_rule
@@ -122,7 +121,7 @@ def _domain_rule(problem: Problem, n_target: int) -> Rule:
 
 def _fine_rule(mesh: MeshData, n_target: int) -> Rule:
     while _LEAST_A_CELL * 2**mesh.dim * len(mesh.cells) <= n_target:
-        mesh = refine(mesh)
+        mesh = mesh.refine()
     per_axis = max(1.0, n_target / len(mesh.cells)) ** (1 / mesh.dim)
     points, weights, _ = mesh.quadrature(int(np.clip(2 * np.ceil(per_axis) - 1, 3, 9)))
     return Rule(points, weights)
