@@ -104,6 +104,7 @@ def run_cell(payload: Mapping[str, Any]) -> dict[str, Any]:
     place.settle()
     problem = load_task(payload["task"])
     solver, options = _request(problem, payload, place)
+    place.check_processes()
     run = _runner(solver, problem, options, payload, place)
     warm_up, transfer = _warm_up(solver, run, place)
     asked = 1 if solver.stochastic else int(payload.get("repeats") or 1)
@@ -188,11 +189,19 @@ class Placement:
         Raises
         ------
         OptionError
-            There is no such device, or not that many processes.
+            There is no such device.
         """
         checked_device(self.device)
         torch.set_num_threads(self.threads)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+    def check_processes(self) -> None:
+        """Refuse another number of processes than were started together.
+
+        Raises
+        ------
+        OptionError
+        """
         if self.processes > 1 and self._world.size != self.processes:
             raise OptionError(
                 f"The placement has {self.processes} processes, and {self._world.size} were started; start the cell "
