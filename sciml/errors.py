@@ -24,6 +24,7 @@ __all__ = [
     "ScimlError",
     "ScimlWarning",
     "SuiteError",
+    "UndefinedFieldError",
     "UnknownNameError",
     "UnsupportedError",
     "UnsupportedExpressionError",
@@ -73,6 +74,10 @@ class UnknownNameError(ScimlError, LookupError):
 
 class UnsupportedError(ScimlError, ValueError):
     """A solver was asked for a problem that it cannot do; the message says who can."""
+
+
+class UndefinedFieldError(UnsupportedError):
+    """A field has no finite value at some of the points where it is looked at."""
 
 
 class OutputError(ScimlError, OSError):
