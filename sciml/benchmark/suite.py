@@ -383,7 +383,8 @@ def _product(options: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def _first_error(path: Path, lines: Any, error: ValidationError, content: Any) -> str:
-    first = error.errors()[0]
+    # A key that is not known comes first: it is often why another one is missing.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     steps = [step for step in first["loc"] if not (isinstance(step, str) and ("[" in step or "-" in step))]
     where = _place(path, line_of(lines, steps))
     what = _in_words(steps)
@@ -391,6 +392,8 @@ def _first_error(path: Path, lines: Any, error: ValidationError, content: Any) -
         return f"{where}: {what} is not a key of a suite{_nearest(steps)}."
     if first["type"] == "missing":
         return f"{where}: {what} is missing."
+    if first["type"] == "too_short":
+        return f"{where}: {what} is empty, so there would be no cell; give it at least one value or leave it out."
     said = first["msg"].removeprefix("Value error, ").lower()
     given = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
     return f"{where}: {what}{given}: {said}." if what else f"{where}: {said}."
