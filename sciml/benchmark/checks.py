@@ -155,7 +155,7 @@ class Check(_Part):
     solve: Solve | None = None
     arguments: dict[str, Any] = {}
     seeds: Annotated[int, Field(ge=1)] | None = None
-    cpu_seconds: Positive
+    cpu_seconds: Positive = 300.0
     memory: Positive = 8.0
     figures: Annotated[dict[str, Bound], Field(min_length=1)]
 
