@@ -367,8 +367,8 @@ def _judged(pattern: str, bound: Bound, outcomes: Mapping[int, Outcome], scale: 
     reason = _failure(outcomes)
     if reason:
         verdict = FAILED
-    elif not values:
-        verdict, reason = SHORT, _absent(pattern, outcomes)
+    elif absent := _absent(pattern, outcomes):
+        verdict, reason = SHORT, absent
     elif bound.enforced:
         reason = _beyond(values, low, high)
         verdict = SHORT if reason else HOLDS
@@ -405,8 +405,13 @@ def _failure(outcomes: Mapping[int, Outcome]) -> str:
 
 
 def _absent(pattern: str, outcomes: Mapping[int, Outcome]) -> str:
-    found = sorted({name for outcome in outcomes.values() for name in outcome.result or {}})
-    return f"no figure {pattern!r} was measured; there are {', '.join(found)}"
+    """The first seed that measured nothing of that name, in words."""
+    for seed, outcome in outcomes.items():
+        found = outcome.result or {}
+        if not matching(pattern, found):
+            which = f" with seed {seed}" if len(outcomes) > 1 else ""
+            return f"no figure {pattern!r} was measured{which}; there are {', '.join(sorted(found)) or 'none'}"
+    return ""
 
 
 def _beyond(values: Mapping[str, Sequence[float]], low: float, high: float) -> str:

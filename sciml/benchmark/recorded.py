@@ -83,7 +83,8 @@ def _ends(values: Sequence[Any]) -> str:
 
 
 def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
+    """Six digits; whole numbers are counts and stay as they are."""
+    return value if value == round(value) else float(f"{value:.6g}")
 
 
 def _measured(pattern: str, bound: Bound, found: Mapping[str, list[float]]) -> str:

@@ -91,6 +91,9 @@ def test_a_figure_that_is_not_measured_falls_short(bound):
     result = judge(check(y=bound), {0: outcome(x=1.0)}, 1.0)
     assert not result.holds
     assert result.figures[0].reason == "no figure 'y' was measured; there are x"
+    now_and_then = judge(check(y=bound), {0: outcome(x=1.0, y=1.0), 1: outcome(x=1.0)}, 1.0)
+    assert not now_and_then.holds
+    assert now_and_then.figures[0].reason == "no figure 'y' was measured with seed 1; there are x"
 
 
 def test_a_pattern_bounds_all_that_it_matches():

@@ -35,14 +35,20 @@ def file(tmp_path):
 
 
 def test_what_is_measured_again_replaces_what_was_and_nothing_else(file):
-    found = outcome(l2_p1=-0.0212345, l2_p2=0.07, h1_p1=0.5)
+    found = outcome(l2_p1=-0.02123456789, l2_p2=0.07, h1_p1=0.5)
     record_checks([measured(ORDERS, found), measured(COST, outcome(seconds=4.0, ratio=2.0))], file, 50.04)
     record_checks([measured(COST, outcome(seconds=1.0, ratio=0.5), outcome(seconds=2.0, ratio=0.25))], file, 25.0)
     record = read_record(file)
-    assert record["orders"]["figures"] == {"l2_p1": [-0.02123], "l2_p2": [0.07]}
+    assert record["orders"]["figures"] == {"l2_p1": [-0.0212346], "l2_p2": [0.07]}
     assert record["orders"]["rate_gflops"] == 50.0
     assert record["cost"]["figures"] == {"seconds": [1.0, 2.0], "ratio": [0.5, 0.25]}
     assert record["cost"]["rate_gflops"] == 25.0
+
+
+def test_counts_are_not_rounded(file):
+    counted = check("counted", unknowns={"between": [12345678, 12345678]})
+    record_checks([measured(counted, outcome(unknowns=12345678.0))], file, 50.0)
+    assert read_record(file)["counted"]["figures"] == {"unknowns": [12345678]}
 
 
 def test_a_failure_leaves_the_record_as_it_is(file):
@@ -53,7 +59,7 @@ def test_a_failure_leaves_the_record_as_it_is(file):
 
 
 def test_the_table_shows_ranges_units_and_bounds(file):
-    found = [outcome(l2_p1=-0.0212345, l2_p2=0.07)]
+    found = [outcome(l2_p1=-0.02123456789, l2_p2=0.07)]
     record_checks([measured(ORDERS, *found), measured(COST, outcome(seconds=3.14159, ratio=4.04e-6))], file, 50.0)
     lines = figures_table([ORDERS, COST, check("absent", x={"at_least": 2})], read_record(file)).splitlines()
     assert lines[2] == "| title of orders | −0.0212 to 0.0700 | −0.15 to 0.15 | `orders` |"
