@@ -10,17 +10,17 @@ from typing import Any
 
 from sciml.benchmark.executors import Executor
 from sciml.benchmark.ledger import Ledger
-from sciml.benchmark.machine import scale
 from sciml.benchmark.plan import Cell, Plan, PlannedTask
 from sciml.benchmark.process import Limits
-from sciml.benchmark.runner import Job, run_jobs
+from sciml.benchmark.runner import Job, Progress, run_jobs
 from sciml.benchmark.tuning import Trial, best_trial, draw_trials, score_trials
 from sciml.files import write_json
 from sciml.solution.solution import plain
 
-__all__ = ["Summary", "run_plan"]
+__all__ = ["CELL", "Summary", "run_plan"]
 
-_TRUTH, _CELL = "sciml.benchmark.worker:run_truth", "sciml.benchmark.worker:run_cell"
+CELL = "sciml.benchmark.worker:run_cell"
+_TRUTH = "sciml.benchmark.worker:run_truth"
 _TRUTHS = "truths"
 
 
@@ -54,7 +54,7 @@ class _Run:
         folder: Path,
         ledger: Ledger,
         executor: Executor,
-        report: Callable | None,
+        report: Callable[[Progress], None] | None,
         factor: float,
         keywords: dict[str, Any],
     ) -> None:
@@ -86,7 +86,8 @@ def run_plan(
     ledger: Ledger,
     executor: Executor,
     *,
-    report: Callable | None = None,
+    factor: float = 1.0,
+    report: Callable[[Progress], None] | None = None,
     budget_seconds: float | None = None,
     retry_failed: bool = False,
 ) -> Summary:
@@ -98,6 +99,8 @@ def run_plan(
     folder : Path
         Of the run; `ledger` is open in it.
     ledger, executor
+    factor : float
+        How much slower than a core of 49 GFLOP/s this machine is; limits are stretched by it.
     report : callable, optional
         Takes the progress of the runner.
     budget_seconds : float, optional
@@ -109,10 +112,10 @@ def run_plan(
     -------
     Summary
     """
-    write_json(folder / "suite.json", plan.suite.model_dump(mode="json") | {"digest": plan.suite.digest})
+    write_json(folder / "suite.json", plan.suite.model_dump(mode="json"))
     (folder / _TRUTHS).mkdir(exist_ok=True)
     keywords = {"budget_seconds": budget_seconds, "retry_failed": retry_failed}
-    run = _Run(plan, folder, ledger, executor, report, scale(), keywords)
+    run = _Run(plan, folder, ledger, executor, report, factor, keywords)
     truths = _truths(run, plan.tasks)
     chosen, missing = _tuned(run, truths)
     cells = [] if missing else plan.test_cells(chosen)
@@ -166,15 +169,19 @@ def _jobs(run: _Run, cells: list[Cell], truths: Mapping[str, Any]) -> Iterable[J
         truth = truths.get(cell.about["task"]["key"])
         if truth is None:
             continue
-        limits = run.limits(suite.limits.cpu_seconds * (1 + cell.repeats), cell.about["placement"])
-        payload = cell.about | {
-            "folder": str(run.folder.resolve()),
-            "truth": truth,
-            "repeats": cell.repeats,
-            "cpu_seconds": run.limits(suite.limits.cpu_seconds, cell.about["placement"]).cpu_seconds,
-            "instants": suite.accuracy.instants,
-        }
-        yield Job(cell.identity, cell.label, cell.about["method"], _CELL, payload, limits, plain(cell.about))
+        limits = run.limits(suite.limits.cpu_seconds, cell.about["placement"])
+        request = {"repeats": cell.repeats, "instants": suite.accuracy.instants}
+        payload = (
+            cell.about
+            | request
+            | {
+                "folder": str(run.folder.resolve()),
+                "truth": truth,
+                "cpu_limit": limits.cpu_seconds,
+            }
+        )
+        about = plain(cell.about) | {"request": request | suite.limits.model_dump()}
+        yield Job(cell.identity, cell.label, cell.about["method"], CELL, payload, limits, about)
 
 
 def _tuned(run: _Run, truths: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], int]:
@@ -215,7 +222,7 @@ def _told(trials: list[Trial], best: int, name: str, cells: list[Cell], lines: M
     own = [cell for cell in cells if cell.about["method"] == name and cell.identity in lines]
     return {
         "trials": [{"options": trial.options, "score": _finite(asdict(trial.score))} for trial in trials],
-        "chosen": best,
+        "chosen": trials[best].options,
         "tasks": sorted({cell.about["task"]["key"] for cell in own}),
         "cpu_seconds": sum(lines[cell.identity]["cpu_seconds"] for cell in own),
     }

@@ -37,6 +37,7 @@ __all__ = [
     "Tuning",
     "load_suite",
     "suite_names",
+    "with_devices",
 ]
 
 FORMAT = 1
@@ -334,6 +335,25 @@ class Suite(_Part):
         silent = {"title", "about", "cpu_hours", "checks"}
         text = json.dumps(self.model_dump(mode="json", exclude=silent), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def with_devices(suite: Suite, devices: Sequence[str]) -> Suite:
+    """The suite with other devices in place of those of its placements, in the order in which these come first.
+
+    Raises
+    ------
+    SuiteError
+        Their numbers differ.
+    """
+    own = list(dict.fromkeys(placement.device for placement in suite.placements))
+    if len(own) != len(devices):
+        raise SuiteError(
+            f"--devices gives {len(devices)} device(s), {', '.join(devices)}, and the suite {suite.name!r} has "
+            f"{len(own)}: {', '.join(own)}; give one for each."
+        )
+    other = dict(zip(own, devices))
+    placements = tuple(p.model_copy(update={"device": other[p.device]}) for p in suite.placements)
+    return suite.model_copy(update={"placements": placements, "needs_device": None})
 
 
 def suite_names() -> list[str]:
