@@ -11,6 +11,7 @@ import pytest
 
 import sciml
 from sciml.benchmark.checks import matching
+from sciml.benchmark.machine import scale
 from sciml.benchmark.recorded import read_record
 from sciml.benchmark.suite import load_suite, suite_names
 
@@ -94,7 +95,7 @@ def test_recorded_figures_keep_their_bounds():
         entry = record[check.name]
         figures = entry["figures"]
         for pattern, bound in check.figures.items():
-            low, high = bound.limits(49 / entry["rate_gflops"])
+            low, high = bound.limits(scale(entry["rate_gflops"]))
             found = matching(pattern, figures)
             assert found, (check.name, pattern)
             for name, values in found.items():

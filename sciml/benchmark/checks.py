@@ -176,7 +176,7 @@ class Check(_Part):
         if self.measure is not None:
             return find_measurement(self.measure).seeded
         assert self.solve is not None
-        return bool(getattr(load_solver(self.solve.solver), "stochastic", True))
+        return load_solver(self.solve.solver).stochastic
 
     def runs(self, seeds: int | None = None) -> list[int]:
         """The seeds to measure with; `seeds` in place of the stated number, where a seed matters."""
