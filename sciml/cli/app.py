@@ -178,6 +178,9 @@ def benchmark(
     only: Annotated[
         list[str] | None, typer.Option("--only", metavar="NAME", help="Only checks of this name or pattern.")
     ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Put what --checks measures on record, as JSON.")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and for how long.")] = False,
     rerun: Annotated[
         str | None, typer.Option("--rerun", metavar="KEY", help="Run one cell again and show both results.")
@@ -206,10 +209,10 @@ def benchmark(
 
     request = commands.Request(suite, out, jobs, scheduler, devices, cpu_hours, unranked, retry_failed)
     _refuse_together(checks=checks, plan=plan, rerun=rerun is not None)
-    if only and not checks:
-        raise OptionError("--only picks among the figures that --checks measures; give --checks too.")
+    if (only or record is not None) and not checks:
+        raise OptionError("--only and --record are about the figures that --checks measures; give --checks too.")
     if checks:
-        done = commands.check(suite, only or [], as_json)
+        done = commands.check(suite, only or [], record, as_json)
     elif rerun is not None:
         done = commands.repeat(request, rerun, as_json)
     elif plan:
