@@ -1,13 +1,18 @@
 """Linear systems as plain NumPy and SciPy code."""
 
-from sciml.linear.axes import Axis, EvenAxis, GeneralAxis, element_matrices
+from sciml.linear.axes import Axis, EvenAxis, GeneralAxis, PeriodicAxis, element_matrices
 from sciml.linear.fast_diagonalisation import FastDiagonalisation, nearest_coefficients
+from sciml.linear.fast_poisson import FEWEST_CELLS, FastPoisson, Side
 
 __all__ = [
+    "FEWEST_CELLS",
     "Axis",
     "EvenAxis",
     "FastDiagonalisation",
+    "FastPoisson",
     "GeneralAxis",
+    "PeriodicAxis",
+    "Side",
     "element_matrices",
     "nearest_coefficients",
 ]
