@@ -27,8 +27,10 @@ _GREGORY = np.array([-1 / 8, 1 / 6, -1 / 24])
 """What makes the trapezoidal rule exact for cubic polynomials, at the first three nodes."""
 _SLOPE = np.array([25 / 12, -4.0, 3.0, -4 / 3, 1 / 4])
 _BEND = np.array([35 / 12, -26 / 3, 19 / 2, -14 / 3, 11 / 12])
-"""−h times the first, and h² times the second derivative at an end, from the first five nodes. The second order would do;
-with more the leading term of the error shows earlier."""
+"""−h times the first, and h² times the second derivative at an end, from the first five nodes.
+
+The second order would do; with more the leading term of the error shows earlier.
+"""
 
 
 class FastPoisson:
