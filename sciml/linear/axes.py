@@ -79,23 +79,23 @@ class EvenAxis(Axis):
             squares[[0, -1]], ends = cells, np.array([0, n - 1])
         elif not all(held):
             ends = np.array([n - 1 if held[0] else 0])
-        self._ends, self._held = ends, held
-        self._scale = 1 / np.sqrt(squares * mass)
+        self._ends, self.held, self.cells = ends, held, cells
+        self.scale = 1 / np.sqrt(squares * mass)
         self.stiffness_diagonal, self.mass_diagonal = np.full(n, 2 / h), np.full(n, h * (1 - 2 * share))
         self.stiffness_diagonal[ends] /= 2
         self.mass_diagonal[ends] /= 2
 
     def analyse(self, x: np.ndarray, axis: int) -> np.ndarray:
-        transform: Callable = dst if self._held[0] else dct
-        kind = 1 if self._held[0] == self._held[1] else 3
+        transform: Callable = dst if self.held[0] else dct
+        kind = 1 if self.held[0] == self.held[1] else 3
         # SciPy counts values at natural ends half.
         doubled = self._with_ends_doubled(x, axis)
-        return 0.5 * transform(doubled, type=kind, axis=axis) * _along(self._scale, axis, x.ndim)
+        return 0.5 * transform(doubled, type=kind, axis=axis) * _along(self.scale, axis, x.ndim)
 
     def synthesise(self, c: np.ndarray, axis: int) -> np.ndarray:
-        transform: Callable = dst if self._held[0] else dct
-        scaled = c * _along(self._scale, axis, c.ndim)
-        if self._held[0] != self._held[1]:
+        transform: Callable = dst if self.held[0] else dct
+        scaled = c * _along(self.scale, axis, c.ndim)
+        if self.held[0] != self.held[1]:
             return 0.5 * transform(scaled, type=2, axis=axis)
         return 0.5 * transform(self._with_ends_doubled(scaled, axis), type=1, axis=axis)
 
@@ -126,25 +126,25 @@ class PeriodicAxis(Axis):
         if cells < 3:
             raise ValueError(f"A periodic axis needs at least 3 cells, not {cells}.")
         h = length / cells
-        self._cosines = cells // 2 + 1
-        waves = np.append(np.arange(self._cosines), np.arange(1, (cells + 1) // 2))
+        self.cosines = cells // 2 + 1
+        waves = np.append(np.arange(self.cosines), np.arange(1, (cells + 1) // 2))
         stiffness, mass = _symbols(2 * np.pi * waves / cells, h, share)
         self.eigenvalues = stiffness / mass
         constant = (2 * waves) % cells == 0
-        self._scale = 1 / np.sqrt(np.where(constant, cells, cells / 2) * mass)
+        self.scale = 1 / np.sqrt(np.where(constant, cells, cells / 2) * mass)
         # A transform back counts waves and their conjugates, each 1/n.
-        self._back = self._scale * np.where(constant, cells, cells / 2)
+        self.back = self.scale * np.where(constant, cells, cells / 2)
         self.stiffness_diagonal, self.mass_diagonal = np.full(cells, 2 / h), np.full(cells, h * (1 - 2 * share))
 
     def analyse(self, x: np.ndarray, axis: int) -> np.ndarray:
         waves = np.moveaxis(rfft(x, axis=axis), axis, -1)  # type: ignore[arg-type]
-        sines = -waves.imag[..., 1 : 1 + len(self) - self._cosines]
-        return np.moveaxis(np.concatenate([waves.real, sines], axis=-1) * self._scale, -1, axis)
+        sines = -waves.imag[..., 1 : 1 + len(self) - self.cosines]
+        return np.moveaxis(np.concatenate([waves.real, sines], axis=-1) * self.scale, -1, axis)
 
     def synthesise(self, c: np.ndarray, axis: int) -> np.ndarray:
-        scaled = np.moveaxis(c, axis, -1) * self._back
-        waves = scaled[..., : self._cosines].astype(complex)
-        waves.imag[..., 1 : 1 + len(self) - self._cosines] = -scaled[..., self._cosines :]
+        scaled = np.moveaxis(c, axis, -1) * self.back
+        waves = scaled[..., : self.cosines].astype(complex)
+        waves.imag[..., 1 : 1 + len(self) - self.cosines] = -scaled[..., self.cosines :]
         return np.moveaxis(irfft(waves, n=len(self), axis=-1), -1, axis)  # type: ignore[arg-type]
 
 
@@ -157,16 +157,16 @@ class GeneralAxis(Axis):
     """
 
     def __init__(self, stiffness: np.ndarray, mass: np.ndarray) -> None:
-        self.eigenvalues, self._vectors = eigh(stiffness, mass)
+        self.eigenvalues, self.vectors = eigh(stiffness, mass)
         # The constant has the eigenvalue zero, which rounding leaves on either side of it.
         self.eigenvalues = np.maximum(self.eigenvalues, 0.0)
         self.stiffness_diagonal, self.mass_diagonal = np.diag(stiffness).copy(), np.diag(mass).copy()
 
     def analyse(self, x: np.ndarray, axis: int) -> np.ndarray:
-        return np.moveaxis(np.tensordot(self._vectors, x, (0, axis)), 0, axis)
+        return np.moveaxis(np.tensordot(self.vectors, x, (0, axis)), 0, axis)
 
     def synthesise(self, c: np.ndarray, axis: int) -> np.ndarray:
-        return np.moveaxis(np.tensordot(self._vectors, c, (1, axis)), 0, axis)
+        return np.moveaxis(np.tensordot(self.vectors, c, (1, axis)), 0, axis)
 
 
 def element_matrices(cells: int, length: float, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

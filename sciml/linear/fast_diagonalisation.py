@@ -50,7 +50,7 @@ class FastDiagonalisation:
             eigenvalues.flat[np.argmin(eigenvalues)] = np.inf
         if not eigenvalues.min() > 1e-14 * eigenvalues.max(initial=0.0, where=np.isfinite(eigenvalues)):
             raise ValueError(f"The matrix with stiffness {self.stiffness} and mass {mass:g} is not positive definite.")
-        self._inverse = 1 / eigenvalues
+        self.inverse_eigenvalues = 1 / eigenvalues
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,7 +61,7 @@ class FastDiagonalisation:
         """A⁻¹ b for arrays of the shape of the grid."""
         for i, axis in enumerate(self.axes):
             right = axis.analyse(right, i)
-        right = right * self._inverse
+        right = right * self.inverse_eigenvalues
         for i, axis in enumerate(self.axes):
             right = axis.synthesise(right, i)
         return right

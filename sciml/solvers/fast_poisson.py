@@ -213,7 +213,7 @@ class _Run:
     def _level(self, cells: tuple[int, ...]) -> GridField:
         problem, start = self.problem, time.perf_counter()
         sides, (a, c) = _conditions(problem), _coefficients(problem)
-        kinds = [(_kind(sides[axis, 0]), _kind(sides[axis, 1])) for axis in range(problem.dim)]
+        kinds: list[tuple[Side, Side]] = [(_kind(sides[axis, 0]), _kind(sides[axis, 1])) for axis in range(problem.dim)]
         poisson = FastPoisson(cells, problem.domain.extent.tolist(), kinds, a, c, self.options.order)
         data = nodal_data(problem, poisson)
         ready = time.perf_counter()
@@ -247,7 +247,7 @@ def estimate_error(levels: list[GridField], order: int) -> ErrorEstimate:
         errors.append(last / (2 ** (min(observed, best) if observed > _FALLS else 1.0) - 1))
         rates.append(observed)
     method = f"three levels, observed rate up to {order}" if len(levels) > 2 else "two levels, their difference"
-    return ErrorEstimate(*errors, *rates, method=method)
+    return ErrorEstimate(errors[0], errors[1], rates[0], rates[1], method=method)
 
 
 def nodal_data(problem: Problem, poisson: FastPoisson) -> dict[str, Any]:
