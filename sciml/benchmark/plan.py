@@ -12,10 +12,11 @@ from typing import Any
 
 from sciml.benchmark.suite import Method, Placement, ProblemEntry, Suite, TruthSettings
 from sciml.benchmark.tasks import task_of
-from sciml.errors import OptionError, ScimlError, SuiteError, UnsupportedError
+from sciml.benchmark.tuning import draw_trials
+from sciml.errors import OptionError, ScimlError, SuiteError
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver
-from sciml.solvers.base import Solver
+from sciml.solvers.base import Solver, read_options
 from sciml.solvers.run import check_request
 
 __all__ = ["Cannot", "Cell", "Plan", "PlannedTask", "make_plan", "placement_of"]
@@ -205,6 +206,8 @@ def make_plan(suite: Suite) -> Plan:
     SuiteError, UnknownNameError, OptionError, ParameterError, …
         What cannot be run as it is written.
     """
+    for method in suite.methods:
+        _check_names(suite, method)
     tasks = [task for entry in suite.problems for task in _tasks_of(suite, entry)]
     seen: dict[str, PlannedTask] = {}
     for task in tasks:
@@ -293,11 +296,19 @@ def _check_options(task: PlannedTask, method: Method, placement: Placement) -> N
         options = given_options(solver, placement) | method.options | point
         try:
             check_request(task.problem, method.solver, options, placement.device)
-        except UnsupportedError:
-            raise
         except ScimlError as error:
-            kind = OptionError if isinstance(error, OptionError) else type(error)
-            raise kind(f"Method {method.name!r} on {task.about['label']}: {error}") from error
+            raise type(error)(f"Method {method.name!r} on {task.about['label']}: {error}") from error
+
+
+def _check_names(suite: Suite, method: Method) -> None:
+    """Refuse options that the solver does not have, also of a method that no task is left for."""
+    solver = load_solver(method.solver)
+    trials = [] if suite.tuning is None else draw_trials(method.space or {}, suite.tuning)
+    for options in [method.options | point for point in method.points] + trials:
+        try:
+            read_options(solver, options)
+        except OptionError as error:
+            raise OptionError(f"Method {method.name!r}: {error}") from error
 
 
 def _refuse_twins(cells: list[Cell]) -> None:
