@@ -133,6 +133,7 @@ def _task(content: Mapping[str, Any]) -> Task:
 
 
 def _common(line: Mapping[str, Any]) -> dict[str, Any]:
+    """What attempts and rows have in common."""
     return {
         "key": line["key"],
         "session": int(line.get("session", 0)),
@@ -161,19 +162,18 @@ def _attempt(line: Mapping[str, Any]) -> Attempt:
 
 
 def _row(line: Mapping[str, Any]) -> Row:
-    result = line.get("result")
-    reason = line.get("reason")
-    if reason is None and result is None:
-        reason = "error"
+    common, result = _common(line), line.get("result")
+    if common["reason"] is None and result is None:
+        common["reason"] = "error"
     return Row(
-        **(_common(line) | {"reason": reason}),
+        **common,
         task=_task(line["task"]),
         solver=line.get("solver") or "",
         options=line.get("options") or {},
         point=line.get("point") or {},
         seed=int(line.get("seed", 0)),
         placement=line.get("placement") or {},
-        measured=None if reason is not None else Measured.read(result),
+        measured=None if common["reason"] is not None or result is None else Measured.read(result),
     )
 
 

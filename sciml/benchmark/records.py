@@ -39,7 +39,7 @@ class Task:
     key: str
     problem: str
     label: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(hash=False)
     member: tuple[int, int] | None
     role: str
 

@@ -157,7 +157,7 @@ def no_over_resolved_baseline(run: Run) -> Iterator[Finding]:
                 method = max(coarsest, key=lambda name: coarsest[name])
                 yield broken(
                     f"{task.label}: {method} is over-resolved: its coarsest point (error {coarsest[method]:.1e}) is "
-                    f"more than ten times better than the best of {candidate.method} ({learned.errors[0]:.1e}), so no ratio "
-                    f"can be formed; sweep over coarser ones.",
+                    f"more than ten times better than the best of {candidate.method} ({learned.errors[0]:.1e}), so no "
+                    f"ratio can be formed; sweep over coarser ones.",
                     Unranked(task.key, candidate.method),
                 )
