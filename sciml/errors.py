@@ -20,9 +20,11 @@ __all__ = [
     "OptionError",
     "OutputError",
     "ParameterError",
+    "SchedulerError",
     "ScimlError",
     "ScimlWarning",
     "SuiteError",
+    "UndefinedFieldError",
     "UnknownNameError",
     "UnsupportedError",
     "UnsupportedExpressionError",
@@ -74,6 +76,10 @@ class UnsupportedError(ScimlError, ValueError):
     """A solver was asked for a problem that it cannot do; the message says who can."""
 
 
+class UndefinedFieldError(UnsupportedError):
+    """A field has no finite value at some of the points where it is looked at."""
+
+
 class OutputError(ScimlError, OSError):
     """An output folder or file that must not be overwritten, or cannot be written or read."""
 
@@ -84,6 +90,10 @@ class SuiteError(ScimlError, ValueError):
 
 class MissingPackageError(ScimlError, ImportError):
     """An optional part needs a package that is not installed; the message says how to get it."""
+
+
+class SchedulerError(ScimlError, ConnectionError):
+    """A scheduler that cannot be reached, was lost, or whose workers cannot run what they are sent."""
 
 
 class DivergenceError(ScimlError, ArithmeticError):

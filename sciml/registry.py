@@ -2,7 +2,7 @@
 
 Nothing is listed by hand: a module in ``sciml/problems`` adds its problems, a module or package in ``sciml/solvers``
 its solver. Other packages add theirs by the entry-point groups ``sciml.problems`` (a module) and ``sciml.solvers``
-(a solver class).
+(a solver class). A path stands wherever a name does.
 """
 
 from __future__ import annotations
@@ -180,6 +180,23 @@ def _solver_modules() -> dict[str, str]:
     return {name: f"sciml.solvers.{name}" for name in names if name not in ("base", "run", "members", "compare")}
 
 
+def _solver_from_file(path: Path) -> Solver:
+    if not path.is_file():
+        raise UnknownNameError(f"There is no solver file {str(path)!r}.")
+    found: Any = getattr(_import_file(path.resolve()), "SOLVER", None)
+    base = importlib.import_module("sciml.solvers.base")
+    if not isinstance(found, base.Solver):
+        given = "nothing" if found is None else repr(found)
+        raise DeclarationError(
+            f"{path} sets SOLVER to {given}; it takes an object of a subclass of sciml.solvers.base.Solver, as in "
+            f"SOLVER = MySolver()."
+        )
+    missing = [key for key in ("name", "title", "Options") if not hasattr(found, key)]
+    if missing:
+        raise DeclarationError(f"The solver in {path} has no {' and no '.join(missing)}; set it in its class.")
+    return found
+
+
 @cache
 def _solver_points() -> dict[str, Any]:
     return {point.name: point for point in entry_points(group="sciml.solvers")}
@@ -191,13 +208,22 @@ def solver_names() -> list[str]:
 
 
 def load_solver(name: str) -> Solver:
-    """Get a solver by its name.
+    """Get a solver by its name or from a user's file.
+
+    Parameters
+    ----------
+    name : str
+        A name such as ``"fenics"``, or the path of a Python file that sets ``SOLVER``, as in ``"./my_solver.py"``.
 
     Raises
     ------
     UnknownNameError
-        No such solver; the message offers the nearest name.
+        No such solver, or no such file; the message offers the nearest name.
+    DeclarationError
+        The file cannot be imported, or its ``SOLVER`` is not one.
     """
+    if _is_path(name):
+        return _solver_from_file(Path(name))
     modules, points = _solver_modules(), _solver_points()
     if name in modules:
         return importlib.import_module(modules[name]).SOLVER

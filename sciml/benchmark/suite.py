@@ -36,6 +36,7 @@ __all__ = [
     "Tuning",
     "load_suite",
     "suite_names",
+    "with_devices",
 ]
 
 FORMAT = 1
@@ -335,6 +336,25 @@ class Suite(_Part):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
+def with_devices(suite: Suite, devices: Sequence[str]) -> Suite:
+    """The suite with other devices in place of those of its placements, in the order in which these come first.
+
+    Raises
+    ------
+    SuiteError
+        Their numbers differ.
+    """
+    own = list(dict.fromkeys(placement.device for placement in suite.placements))
+    if len(own) != len(devices):
+        raise SuiteError(
+            f"--devices gives {len(devices)} device(s), {', '.join(devices)}, and the suite {suite.name!r} has "
+            f"{len(own)}: {', '.join(own)}; give one for each."
+        )
+    other = dict(zip(own, devices))
+    placements = tuple(p.model_copy(update={"device": other[p.device]}) for p in suite.placements)
+    return suite.model_copy(update={"placements": placements, "needs_device": None})
+
+
 def suite_names() -> list[str]:
     """Names of the suites that are shipped."""
     return sorted(path.stem for path in _SUITES.glob("[!.]*.toml"))
@@ -382,7 +402,8 @@ def _product(options: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def _first_error(path: Path, lines: Any, error: ValidationError, content: Any) -> str:
-    first = error.errors()[0]
+    # A key that is not known comes first: it is often why another one is missing.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     steps = [step for step in first["loc"] if not (isinstance(step, str) and ("[" in step or "-" in step))]
     where = _place(path, line_of(lines, steps))
     what = _in_words(steps)
@@ -390,6 +411,8 @@ def _first_error(path: Path, lines: Any, error: ValidationError, content: Any) -
         return f"{where}: {what} is not a key of a suite{_nearest(steps)}."
     if first["type"] == "missing":
         return f"{where}: {what} is missing."
+    if first["type"] == "too_short":
+        return f"{where}: {what} is empty, so there would be no cell; give it at least one value or leave it out."
     said = first["msg"].removeprefix("Value error, ").lower()
     given = "" if isinstance(first["input"], (dict, BaseModel)) else f" = {first['input']!r}"
     return f"{where}: {what}{given}: {said}." if what else f"{where}: {said}."

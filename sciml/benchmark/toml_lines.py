@@ -24,7 +24,8 @@ def toml_lines(text: str) -> dict[Path, int]:
         header = _HEADER.match(statement)
         if header:
             prefix = _table(_keys(header[2]), counts, new=header[1] == "[[")
-            found.setdefault(prefix, number)
+            for length in range(1, len(prefix) + 1):
+                found.setdefault(prefix[:length], number)
             continue
         path = prefix
         for key in _keys(statement.partition("=")[0]):

@@ -12,29 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from sciml.benchmark.machine import PACKAGES, matmul_rate
 from sciml.cli.console import console
 from sciml.errors import ScimlError
 from sciml.solvers.base import package_versions
 
-__all__ = ["examine", "matmul_rate", "print_report"]
-
-_PACKAGES = (
-    "torch",
-    "deepxde",
-    "neuraloperator",
-    "fenics-ufl",
-    "dolfinx-solver-real",
-    "fenics-dolfinx",
-    "mpi4py",
-    "meshio",
-    "h5py",
-    "numpy",
-    "scipy",
-    "gmsh",
-    "pyvista",
-)
+__all__ = ["examine", "print_report"]
 
 
 def examine() -> dict[str, Any]:
@@ -50,7 +33,7 @@ def examine() -> dict[str, Any]:
     findings: dict[str, Any] = {
         "python": platform.python_version(),
         "machine": platform.platform(),
-        "versions": package_versions(*_PACKAGES),
+        "versions": package_versions(*PACKAGES),
         "compiler": _guarded(_compiler),
         "python_headers": (Path(sysconfig.get_path("include")) / "Python.h").is_file(),
         "mpi": _guarded(_mpi),
@@ -102,22 +85,6 @@ def _threads() -> int:
     import torch
 
     return torch.get_num_threads()
-
-
-def matmul_rate(size: int = 1024, seconds: float = 1.0) -> float:
-    """GFLOP/s of a float64 matrix product on one thread: the best of the repetitions that fit into `seconds`."""
-    from threadpoolctl import threadpool_limits
-
-    a = np.random.default_rng(0).random((size, size))
-    best = np.inf
-    with threadpool_limits(1):
-        np.matmul(a, a)
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            start = time.perf_counter()
-            np.matmul(a, a)
-            best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
 
 
 def _small_solve() -> str:

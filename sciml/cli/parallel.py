@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any, NoReturn
 
-from sciml.errors import MissingPackageError, OptionError
+from sciml.errors import OptionError
+from sciml.launching import is_first, mpiexec, n_processes
 
 __all__ = ["abort", "is_first", "launch", "n_processes", "quiet_others", "wait_for_all"]
 
-# As launchers of MPICH (also Intel's), Open MPI and Slurm tell their processes.
-_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")
-_RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 _PATIENCE = 0.5
-
-
-def _told(names: tuple[str, ...], default: int) -> int:
-    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), default)
-
-
-def n_processes() -> int:
-    """How many processes were launched together."""
-    return _told(_SIZES, 1)
-
-
-def is_first() -> bool:
-    """Whether this process is the one that speaks and writes."""
-    return n_processes() == 1 or _told(_RANKS, 0) == 0
 
 
 def wait_for_all() -> None:
@@ -77,12 +59,8 @@ def launch(n: int, arguments: list[str]) -> int:
     MissingPackageError
         There is no ``mpiexec``.
     """
-    beside = Path(sys.executable).with_name("mpiexec")
-    found = str(beside) if beside.is_file() else shutil.which("mpiexec")
-    if found is None:
-        raise MissingPackageError("There is no mpiexec beside this Python or on the path; it comes with FEniCSx.")
     environment = {"OMP_NUM_THREADS": "1"} | dict(os.environ)
-    command = [found, "-n", str(n), sys.executable, "-m", "sciml", *arguments]
+    command = [mpiexec(), "-n", str(n), sys.executable, "-m", "sciml", *arguments]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

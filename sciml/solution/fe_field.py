@@ -90,6 +90,8 @@ class FEField(Field):
     @classmethod
     def restored(cls, group: h5py.Group, problem: Problem) -> tuple[FEField, list[np.ndarray]]:
         """The field, and for each node of its spaces the stored one, by which further states can be read."""
+        from mpi4py import MPI
+
         from sciml.fem import FEMesh
         from sciml.fem.functions import together
 
@@ -101,7 +103,8 @@ class FEField(Field):
             {item.attrs["name"]: item[()] for item in group.get("mesh/facets", {}).values()},
             {item.attrs["name"]: item[()] for item in group.get("mesh/regions", {}).values()},
         )
-        mesh = FEMesh(data, problem.domain)
+        # As a finished state: whole, on whichever process asks for it.
+        mesh = FEMesh(data, problem.domain, MPI.COMM_SELF)
         found = [cls._restored_part(group[f"fields/{k}"], mesh, slot) for k, slot in enumerate(problem.layout)]
         parts, orders = zip(*found, strict=True)
         return cls(problem, together(parts)), list(orders)

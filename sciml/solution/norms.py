@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sciml.errors import UnsupportedError
-from sciml.problem import Box
+from sciml.errors import UndefinedFieldError, UnsupportedError
+from sciml.problem import Box, MeshData, Problem
+from sciml.problem.evolution import Interval
 from sciml.solution.evolution import Evolution
 from sciml.solution.field import Field, Rule, refuse_mismatch
 from sciml.solution.importance import fit_mixture, importance_rule
@@ -18,6 +19,7 @@ __all__ = ["Errors", "measure_errors"]
 
 _REPLICATES = 4
 _INSTANTS = 17
+_LEAST_A_CELL = 4
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Errors:
         (‖e‖² + L²‖∇e‖²)^½ / (‖truth‖² + L²‖∇truth‖²)^½ with the size L of the domain.
     max_error : float
         max |e| over the quadrature points (Euclidean norm for vectors).
+    truth_max : float
+        max |truth| over them.
     l2, truth_l2 : float
         ‖e‖ and ‖truth‖.
     integration_error : float
@@ -47,6 +51,13 @@ class Errors:
     integration_error: float
     n_points: int
     fields: dict[str, Errors] = member(default_factory=dict)
+    truth_max: float = 0.0
+
+    @property
+    def relative_max(self) -> float:
+        """Max |e| / max |truth|, of the worst field; absolute where the truth vanishes."""
+        own = (errors.max_error / (errors.truth_max or 1.0) for errors in self.fields.values() or [self])
+        return max(own)
 
     def as_dict(self) -> dict[str, Any]:
         """For the record."""
@@ -54,7 +65,12 @@ class Errors:
 
 
 def measure_errors(
-    field: Field | Evolution, truth: Field | Evolution, *, n_target: int = 65_536, seed: int = 0
+    field: Field | Evolution,
+    truth: Field | Evolution,
+    *,
+    n_target: int = 65_536,
+    seed: int = 0,
+    same_points: bool = False,
 ) -> Errors:
     """Compare two fields on the same domain, or two evolutions over the same time.
 
@@ -70,19 +86,45 @@ def measure_errors(
         About how many points.
     seed : int
         Of the point sets in many dimensions.
+    same_points : bool
+        Compare at points and instants that neither field decides, so that several fields are compared at the same ones:
+        quadrature of the domain (of its mesh, refined, where it has one), and 17 equal instants of the problem's time.
 
     Raises
     ------
     UnsupportedError
-        The fields have different dimensions or shapes, or do not share a domain.
+        The fields have different dimensions or shapes.
+    UndefinedFieldError
+        They do not share a domain, or `field` is not finite.
     """
     if isinstance(field, Evolution) or isinstance(truth, Evolution):
-        return _in_time(field, truth, n_target)
+        return _in_time(field, truth, n_target, same_points)
     refuse_mismatch(field, truth)
     if field.problem.dim > 3:
         return _by_importance(field, truth, n_target, seed)
-    rule = (truth if truth.mesh is not None or field.mesh is None else field).rule(n_target)
-    return _errors(field, truth, [rule])
+    return _errors(field, truth, [_rule(field, truth, n_target, same_points)])
+
+
+def _rule(field: Field, truth: Field, n_target: int, same_points: bool) -> Rule:
+    if same_points:
+        return _domain_rule(truth.problem, n_target)
+    return (truth if truth.mesh is not None or field.mesh is None else field).rule(n_target)
+
+
+def _domain_rule(problem: Problem, n_target: int) -> Rule:
+    """Of about `n_target` points; a mesh is divided until its cells are small enough for them."""
+    domain = problem.domain
+    if isinstance(domain, Box):
+        return Rule(*domain.quadrature(n_target))
+    return problem.derived(("points to compare at", n_target), lambda: _fine_rule(domain.mesh(), n_target))
+
+
+def _fine_rule(mesh: MeshData, n_target: int) -> Rule:
+    while _LEAST_A_CELL * 2**mesh.dim * len(mesh.cells) <= n_target:
+        mesh = mesh.refine()
+    per_axis = max(1.0, n_target / len(mesh.cells)) ** (1 / mesh.dim)
+    points, weights, _ = mesh.quadrature(int(np.clip(2 * np.ceil(per_axis) - 1, 3, 9)))
+    return Rule(points, weights)
 
 
 def _by_importance(field: Field, truth: Field, n_target: int, seed: int) -> Errors:
@@ -101,22 +143,28 @@ def _by_importance(field: Field, truth: Field, n_target: int, seed: int) -> Erro
     return _errors(field, truth, rules)
 
 
-def _in_time(field: Field | Evolution, truth: Field | Evolution, n_target: int) -> Errors:
+def _in_time(field: Field | Evolution, truth: Field | Evolution, n_target: int, same_points: bool) -> Errors:
     if not (isinstance(field, Evolution) and isinstance(truth, Evolution)):
         raise UnsupportedError("One of the two runs in time and the other does not; compare states by `.at(t)`.")
-    some = np.unique(np.round(np.linspace(0, len(field.times) - 1, min(len(field.times), _INSTANTS))).astype(int))
-    times = field.times[some]
+    times = _instants(truth.problem.time if same_points else None, field.times)
     weights = np.convolve(np.diff(times), [0.5, 0.5]) if len(times) > 1 else np.ones(1)
-    sums, n_points = np.zeros((len(truth.final.blocks), 5)), 0
+    sums, n_points = np.zeros((len(truth.final.blocks), 6)), 0
     for instant, weight in zip(times, weights, strict=True):
         own, true = field.at(float(instant)), truth.at(float(instant))
         # A quarter of the points does at each of several instants.
-        rule = (true if true.mesh is not None or own.mesh is None else own).rule(n_target // 4)
+        rule = _rule(own, true, n_target // 4, same_points)
         here = _sums(own, true, rule)
         sums[:, :4] += weight * here[:, :4]
-        sums[:, 4] = np.maximum(sums[:, 4], here[:, 4])
+        sums[:, 4:] = np.maximum(sums[:, 4:], here[:, 4:])
         n_points += len(rule.weights)
     return _summaries(sums[None], truth.final, n_points)
+
+
+def _instants(time: Interval | None, kept: np.ndarray) -> np.ndarray:
+    """Equal instants of a time, or at most 17 of those that are kept."""
+    if time is not None:
+        return np.linspace(time.start, time.end, _INSTANTS)
+    return kept[np.unique(np.round(np.linspace(0, len(kept) - 1, min(len(kept), _INSTANTS))).astype(int))]
 
 
 def _errors(field: Field, truth: Field, rules: list[Rule]) -> Errors:
@@ -135,10 +183,11 @@ def _summaries(sums: np.ndarray, truth: Field, n_points: int) -> Errors:
 
 
 def _summary(sums: np.ndarray, length: float, n_points: int) -> Errors:
-    """Errors from ∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e| of independent point sets."""
+    """Errors from ∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e|, max |u| of independent point sets."""
     ratios = np.sqrt(sums[:, 0] / np.maximum(sums[:, 2], 1e-300))
     # Slopes count in multiples of 1/L, so that the sum has one unit.
-    e0, e1, u0, u1, largest = *(sums[:, :4].mean(axis=0) * [1, length**2, 1, length**2]), sums[:, 4].max()
+    e0, e1, u0, u1 = sums[:, :4].mean(axis=0) * [1, length**2, 1, length**2]
+    largest, truth_max = sums[:, 4:].max(axis=0)
     return Errors(
         relative_l2=_ratio(e0, u0),
         relative_h1=_ratio(e0 + e1, u0 + u1),
@@ -147,6 +196,7 @@ def _summary(sums: np.ndarray, length: float, n_points: int) -> Errors:
         truth_l2=float(np.sqrt(u0)),
         integration_error=float(ratios.std() / max(ratios.mean(), 1e-300)) if len(sums) > 1 else 0.0,
         n_points=n_points,
+        truth_max=float(truth_max),
     )
 
 
@@ -156,7 +206,7 @@ def _ratio(squared_error: float, squared_norm: float) -> float:
 
 
 def _sums(field: Field, truth: Field, rule: Rule) -> np.ndarray:
-    """∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e| of each field: ``(n_fields, 5)``."""
+    """∫|e|², ∫|∇e|², ∫|u|², ∫|∇u|², max |e|, max |u| of each field: ``(n_fields, 6)``."""
     n, k = len(rule.weights), int(np.prod(truth.shape, dtype=int))
     own = Rule(rule.points, rule.weights, None)
     reference = truth.at(rule if truth.mesh is not None else own).reshape(n, -1)
@@ -165,7 +215,7 @@ def _sums(field: Field, truth: Field, rule: Rule) -> np.ndarray:
     error = field.at(rule if same_mesh else own).reshape(n, -1) - reference
     slope_error = field.gradient_at(rule if same_mesh else own).reshape(n, -1) - slope
     if not np.isfinite(error).all():
-        raise UnsupportedError(
+        raise UndefinedFieldError(
             f"The field is not defined at {int((~np.isfinite(error)).any(axis=1).sum())} of the {n} points compared; "
             f"the two fields do not share a domain."
         )
@@ -173,8 +223,10 @@ def _sums(field: Field, truth: Field, rule: Rule) -> np.ndarray:
     out = []
     for _, own in truth.blocks:
         squares = (error[:, own] ** 2).sum(axis=1)
-        integrals = [squares, _squares(slope_error[:, own]), _squares(reference[:, own]), _squares(slope[:, own])]
-        out.append([*(float(rule.weights @ values) for values in integrals), float(np.sqrt(squares.max()))])
+        true = _squares(reference[:, own])
+        integrals = [squares, _squares(slope_error[:, own]), true, _squares(slope[:, own])]
+        largest = [float(np.sqrt(values.max())) for values in (squares, true)]
+        out.append([*(float(rule.weights @ values) for values in integrals), *largest])
     return np.array(out)
 
 

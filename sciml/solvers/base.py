@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
@@ -19,7 +20,16 @@ from sciml.errors import OptionError
 from sciml.problem import Problem
 from sciml.solution import Solution
 
-__all__ = ["Context", "Progress", "Solver", "SolverOptions", "checked_device", "package_versions", "read_options"]
+__all__ = [
+    "Context",
+    "Progress",
+    "Range",
+    "Solver",
+    "SolverOptions",
+    "checked_device",
+    "package_versions",
+    "read_options",
+]
 
 _DEVICES = ("cpu", "cuda", "mps")
 
@@ -84,6 +94,37 @@ class Context:
         return time.process_time() - self._cpu
 
 
+@dataclass(frozen=True)
+class Range:
+    """Values of an option that is a real number, for tuning: `low` to `high`, even in its logarithm with `log`.
+
+    Raises
+    ------
+    OptionError
+        The ends are not finite and ascending, or not positive with `log`.
+
+    Examples
+    --------
+    >>> Range(1e-4, 1e-2, log=True)
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise OptionError(f"A range was given {self.low!r} to {self.high!r}; it takes finite ends, low < high.")
+        if self.log and self.low <= 0:
+            raise OptionError(f"A range with log=True was given {self.low!r} as its low end; it takes one above 0.")
+
+    def at(self, share: float) -> float:
+        """The value at a share of the way from `low` (0) to `high` (1)."""
+        if self.log:
+            return self.low * (self.high / self.low) ** share
+        return self.low + (self.high - self.low) * share
+
+
 class Solver(ABC):
     """A solver of one problem.
 
@@ -95,6 +136,16 @@ class Solver(ABC):
         One line on what it is.
     Options : type
         Its options.
+    stochastic : bool
+        Whether the seed matters. Where it does, runs are repeated with other seeds; where it does not, the same run is
+        repeated for its time.
+    parallel : bool
+        Whether it divides its work between MPI processes.
+    resolution : str or None
+        The option by which accuracy is bought with time, such as the cells of a mesh.
+    tuning_space : mapping
+        Options that its users would tune, each with the values that they would try, or a :class:`Range`; empty where
+        nothing but the resolution matters.
     """
 
     name: ClassVar[str]
@@ -102,6 +153,10 @@ class Solver(ABC):
     Options: ClassVar[type[SolverOptions]]
     member_defaults: ClassVar[Mapping[str, Any]] = {}
     """Defaults of options that differ where the members of a family are solved one after the other."""
+    stochastic: ClassVar[bool] = True
+    parallel: ClassVar[bool] = False
+    resolution: ClassVar[str | None] = None
+    tuning_space: ClassVar[Mapping[str, Sequence[Any] | Range]] = {}
 
     @abstractmethod
     def supports(self, problem: Problem) -> str | None:

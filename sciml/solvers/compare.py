@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import Any
 
 from sciml.errors import DivergenceError, OptionError
-from sciml.problem import Problem
+from sciml.problem import Box, Problem
 from sciml.registry import load_problem, load_solver
 from sciml.solution import Errors, Evolution, Field, Solution, exact_solution
 from sciml.solution.solution import RAISING
 from sciml.solvers.base import Progress
 from sciml.solvers.run import check_request, solve, who_can
 
-__all__ = ["REFERENCE", "Comparison", "Row", "check_comparison", "compare", "row_of"]
+__all__ = ["REFERENCE", "Comparison", "Row", "check_comparison", "compare", "row_of", "solve_truth"]
 
 REFERENCE = "fenics"
 _LIMIT = 10
+_RESOLUTIONS = {"accuracy", "cells", "refine", "modes", "nodes"}
 
 
 @dataclass
@@ -262,15 +263,46 @@ def check_comparison(problem: Problem, *solvers: Request, device: str = "cpu") -
     return requests
 
 
+def solve_truth(
+    problem: Problem,
+    solver: str = REFERENCE,
+    *,
+    accuracy: float | None = None,
+    options: Mapping[str, Any] | None = None,
+    report: Callable[[Progress], None] | None = None,
+) -> Solution:
+    """Solve a problem more finely than by default, as a truth for others.
+
+    Parameters
+    ----------
+    problem : Problem
+    solver : str
+        One that measures its own error.
+    accuracy : float, optional
+        Relative L2 error to refine to; 1e-6 by default, 1e-4 in time. A mesh file is refined twice instead.
+    options : mapping, optional
+        What else the solver is told; one that fixes the resolution (cells, refine, modes …) takes the accuracy's place.
+
+    Raises
+    ------
+    UnsupportedError, OptionError, DivergenceError
+        As for :func:`solve`.
+    """
+    given = dict(options or {})
+    known = load_solver(solver).Options.model_fields
+    if not _RESOLUTIONS & given.keys():
+        if "refine" in known and not isinstance(problem.domain, Box):
+            given["refine"] = 2
+        elif "accuracy" in known:
+            given["accuracy"] = accuracy or (1e-4 if problem.evolves else 1e-6)
+    return solve(problem, solver, report=report, **given)
+
+
 def _refer(problem: Problem, can_refer: bool, report: Any) -> tuple[Comparison, float | None]:
     """Make the reference the truth: refined beyond its defaults."""
     if not can_refer:
         return Comparison(problem, None, None), None
-    from sciml.problem import Box
-
-    accuracy = 1e-4 if problem.evolves else 1e-6
-    sharper: dict[str, Any] = {"accuracy": accuracy} if isinstance(problem.domain, Box) else {"refine": 2}
-    solution = solve(problem, REFERENCE, report=report, **sharper)
+    solution = solve_truth(problem, report=report)
     estimate = solution.error_estimate
     own = None if estimate is None else estimate.relative_l2
     comparison = Comparison(problem, solution.field, REFERENCE)

@@ -96,6 +96,13 @@ class FenicsSolver(Solver):
     title = "finite elements (DOLFINx), the reference with a measured error"
     Options = FenicsOptions
     member_defaults = {"measure_error": False}
+    stochastic, parallel = False, True
+    resolution = "cells"
+    tuning_space = {
+        "degree": (1, 2, 3, 4),
+        "cell_type": ("simplex", "tensor"),
+        "linear_solver": ("auto", "direct", "gamg"),
+    }
 
     def __init__(self) -> None:
         self._shared: Any = None

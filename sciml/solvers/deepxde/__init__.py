@@ -17,7 +17,7 @@ from sciml.forms import analyse
 from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, periodic_inputs_obstacle, problem_scales
 from sciml.problem import Problem
 from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
-from sciml.solvers.base import Context, Progress, Solver, SolverOptions, checked_device, package_versions
+from sciml.solvers.base import Context, Progress, Range, Solver, SolverOptions, checked_device, package_versions
 from sciml.solvers.deepxde import records
 from sciml.solvers.deepxde.isolation import isolated
 from sciml.solvers.deepxde.networks import plain_network
@@ -94,6 +94,18 @@ class DeepxdeSolver(Solver):
     name = "deepxde"
     title = "plain PINN (DeepXDE): Adam, then L-BFGS, with optional residual-based refinement"
     Options = DeepxdeOptions
+    resolution = "lbfgs"
+    tuning_space = {
+        "width": (20, 40, 64, 100),
+        "depth": (2, 3, 4, 5),
+        "activation": ("tanh", "sin", "silu"),
+        "adam": (200, 500, 2000),
+        "learning_rate": Range(5e-4, 1e-2, log=True),
+        "points": (500, 1000, 2000, 4000),
+        "boundary_weight": Range(1.0, 1000.0, log=True),
+        "flux_weight": Range(1.0, 100.0, log=True),
+        "sampler": ("fixed", "rar"),
+    }
 
     def supports(self, problem: Problem) -> str | None:
         return analyse(problem).strong_form_obstacle or periodic_inputs_obstacle(problem)

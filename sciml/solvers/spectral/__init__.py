@@ -76,6 +76,9 @@ class SpectralSolver(Solver):
     name = "spectral"
     title = "Fourier modes on boxes that are periodic in all directions, with a measured error"
     Options = SpectralOptions
+    stochastic = False
+    resolution = "modes"
+    tuning_space = {"scheme": ("etdrk4", "ifrk4", "cn_heun"), "dealias": (True, False)}
 
     def supports(self, problem: Problem) -> str | None:
         if not isinstance(problem.domain, Box) or problem.dim > 3:

@@ -1,0 +1,53 @@
+"""Processes that were launched together, and the launcher that fits this environment's MPI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from sciml.errors import MissingPackageError
+
+__all__ = ["RANKS", "is_first", "mpiexec", "n_processes", "unlaunched"]
+
+# As launchers of MPICH (also Intel's), Open MPI and Slurm tell their processes.
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")
+RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
+"""Environment variables that hold the number of a process among those launched together."""
+_PREFIXES = ("PMI_", "PMIX_", "OMPI_COMM_", "HYDI_", "HYDRA_")
+
+
+def _told(names: tuple[str, ...], default: int) -> int:
+    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), default)
+
+
+def n_processes() -> int:
+    """How many processes were launched together."""
+    return _told(_SIZES, 1)
+
+
+def is_first() -> bool:
+    """Whether this process is the one that speaks and writes."""
+    return n_processes() == 1 or _told(RANKS, 0) == 0
+
+
+def mpiexec() -> str:
+    """The ``mpiexec`` beside this Python, or the one on the path.
+
+    Raises
+    ------
+    MissingPackageError
+        There is none.
+    """
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.is_file() else shutil.which("mpiexec")
+    if found is None:
+        raise MissingPackageError("There is no mpiexec beside this Python or on the path; it comes with FEniCSx.")
+    return found
+
+
+def unlaunched(environment: dict[str, str]) -> dict[str, str]:
+    """An environment for a process that is on its own, whatever launched the one that starts it."""
+    told = {*_SIZES, *RANKS}
+    return {name: value for name, value in environment.items() if name not in told and not name.startswith(_PREFIXES)}
