@@ -12,7 +12,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sciml.benchmark.records import ROLES, Attempt, Measured, Row, Run, Session, Task, Truth, Tuned, finished_attempts
+from sciml.benchmark.records import (
+    ROLES,
+    Attempt,
+    Cannot,
+    Measured,
+    Row,
+    Run,
+    Session,
+    Task,
+    Truth,
+    Tuned,
+    finished_attempts,
+)
 from sciml.benchmark.suite import Suite
 from sciml.errors import OutputError
 
@@ -58,6 +70,7 @@ def read_run(folder: str | Path) -> Run:
             if line.get("stage") == "truth" and line.get("result") is not None
         },
         tuned=_tuned(folder / "tuning.json"),
+        cannot=_cannot(folder / "cannot.json"),
         started=frozenset(
             (line["key"], int(line["session"]), int(line["attempt"])) for line in lines if line.get("kind") == "start"
         ),
@@ -117,6 +130,13 @@ def _tuned(path: Path) -> dict[str, Tuned]:
         )
         for method, content in _json(path).items()
     }
+
+
+def _cannot(path: Path) -> tuple[Cannot, ...]:
+    if not path.is_file():
+        return ()
+    names = ("method", "problem", "placement", "reason")
+    return tuple(Cannot(**{name: str(content.get(name, "")) for name in names}) for content in _json(path))
 
 
 def _task(content: Mapping[str, Any]) -> Task:
@@ -186,7 +206,6 @@ def _session(line: Mapping[str, Any]) -> Session:
         rate_gflops=line.get("rate_gflops"),
         commit=line.get("commit"),
         versions=line.get("versions") or {},
-        jobs=int(line.get("jobs") or 0),
         scheduler=line.get("scheduler"),
         command=tuple(line.get("command") or ()),
     )

@@ -16,6 +16,7 @@ __all__ = [
     "ROLES",
     "Attempt",
     "Candidate",
+    "Cannot",
     "Measured",
     "Row",
     "Run",
@@ -71,7 +72,6 @@ class Measured:
     bands: Mapping[str, float] | None = None
     rollout: Mapping[str, list[float]] | None = None
     warm_up: Mapping[str, Any] | None = None
-    evaluation: Any = None
     device: str = ""
     device_name: str = ""
     threads: int | None = None
@@ -208,7 +208,6 @@ class Session:
     rate_gflops: float | None
     commit: str | None
     versions: Mapping[str, str]
-    jobs: int
     scheduler: str | None
     command: tuple[str, ...]
 
@@ -225,6 +224,16 @@ class Tuned:
 
 
 @dataclass(frozen=True)
+class Cannot:
+    """A method that was found unable to do a problem before anything ran, and why."""
+
+    method: str
+    problem: str
+    placement: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Run:
     """All that a folder says about a run."""
 
@@ -236,6 +245,7 @@ class Run:
     rows: tuple[Row, ...]
     truths: Mapping[str, Truth]
     tuned: Mapping[str, Tuned]
+    cannot: tuple[Cannot, ...]
     started: frozenset[tuple[str, int, int]]
 
     @property
@@ -252,12 +262,14 @@ class Run:
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """Tasks that methods are tested on: in the suite's order of problems, by role, then as they ran."""
-        seen = {row.task.key: row.task for row in self.rows}
-        order = [entry.name for entry in self.suite.problems]
-        place = {name: k for k, name in enumerate(order)}
-        return tuple(
-            sorted(seen.values(), key=lambda task: (place.get(task.problem, len(order)), ROLES.index(task.role)))
-        )
+        seen = {a.task.key: a.task for a in self.attempts if a.task is not None and a.task.role != "tuning"}
+        order = {entry.name: k for k, entry in enumerate(self.suite.problems)}
+
+        def place(task: Task) -> tuple[int, int]:
+            entry = self.entry(task.problem)
+            return len(order) if entry is None else order[entry.name], ROLES.index(task.role)
+
+        return tuple(sorted(seen.values(), key=place))
 
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -273,17 +285,21 @@ class Run:
 
     @property
     def problems(self) -> list[str]:
-        """Names of the problems that rows exist of."""
+        """Names of the problems that tasks exist of."""
         return list(dict.fromkeys(task.problem for task in self.tasks))
 
     def entry(self, problem: str) -> ProblemEntry | None:
         """What the suite says of a problem."""
-        return next((entry for entry in self.suite.problems if entry.name == problem), None)
+        # A file that declares one problem may be named without its class.
+        return next((e for e in self.suite.problems if problem == e.name or problem.startswith(f"{e.name}:")), None)
 
     def method_entries(self, method: str, problem: str | None = None) -> list[Method]:
         """The suite's entries of a method, of those that run on a problem."""
         entries = [entry for entry in self.suite.methods if entry.name == method]
-        return entries if problem is None else [entry for entry in entries if entry.runs_on(problem)]
+        if problem is None:
+            return entries
+        known = self.entry(problem)
+        return [entry for entry in entries if entry.runs_on(problem if known is None else known.name)]
 
     def placement(self, name: str) -> Placement | None:
         """A placement of the suite."""
@@ -325,14 +341,6 @@ class Run:
         """Starts (key, session, attempt) that have no outcome in the ledger."""
         ended = {(attempt.key, attempt.session, attempt.number) for attempt in self.attempts}
         return self.started - ended
-
-    @cached_property
-    def unfinished(self) -> int:
-        """How many cells are known to have no finished attempt."""
-        finished = finished_attempts(self.attempts)
-        known = {attempt.key for attempt in self.attempts} | {key for key, _, _ in self.started}
-        planned = max((session.jobs for session in self.sessions), default=0)
-        return max(len(known - set(finished)), planned - len(finished))
 
     def scale_of(self, row: Row) -> float:
         """By how much the machine of a row is slower than the nominal core."""

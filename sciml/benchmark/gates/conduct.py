@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sciml.benchmark.gates.facts import (
     is_family,
     is_untuned,
+    missing_cells,
     whole_space,
 )
 from sciml.benchmark.gates.finding import Finding, Unranked, broken, gate, kept, several, unchecked
@@ -22,12 +23,15 @@ def equal_tuning(run: Run) -> Iterator[Finding]:
         yield kept("Nothing is tuned: every method runs with the options that the suite states.")
         return
     for method in sorted({row.method for row in run.rows}):
-        entries = run.method_entries(method)
-        whole = max((whole_space(entry) for entry in entries), default=1.0)
-        if any(is_untuned(run.suite, entry) for entry in entries):
+        if method not in run.suite.method_names:
+            yield broken(f"{method} is none of the suite's methods.", Unranked(method=method))
+            continue
+        whole = whole_space(run.suite, method)
+        if is_untuned(run.suite, method):
             yield broken(f"{method} was not tuned although its opponents were.", Unranked(method=method))
             continue
-        needed = 0 if whole <= 1 else min(tuning.trials, whole)
+        excused = any(entry.why_untuned for entry in run.method_entries(method))
+        needed = 0 if whole <= 1 or excused else min(tuning.trials, whole)
         tuned = run.tuned.get(method)
         trials = 0 if tuned is None else len(tuned.trials)
         if trials < needed:
@@ -35,7 +39,7 @@ def equal_tuning(run: Run) -> Iterator[Finding]:
                 f"{method} had {several(trials, 'tuning trial')}, its opponents {tuning.trials}.",
                 Unranked(method=method),
             )
-        elif trials > tuning.trials * max(len(entries), 1):
+        elif trials > tuning.trials:
             yield broken(
                 f"{method} had {trials} tuning trials, its opponents {tuning.trials}.", Unranked(method=method)
             )
@@ -94,8 +98,8 @@ def every_attempt_recorded(run: Run) -> Iterator[Finding]:
             f"Of {several(count, 'cell')} there is a start and no outcome: run the suite again with the same --out.",
             Unranked(),
         )
-    elif run.unfinished:
-        yield broken(f"{several(run.unfinished, 'cell')} did not run yet: the run is unfinished.", Unranked())
+    elif missing := missing_cells(run):
+        yield broken(f"{several(missing, 'cell')} did not run yet: the run is unfinished.", Unranked())
 
 
 @gate("provenance", "Commit, versions, machine, wall time and memory are recorded.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
-from sciml.benchmark.suite import Method, Suite
+from sciml.benchmark.records import Candidate, Run
+from sciml.benchmark.suite import Method, ProblemEntry, Suite
 from sciml.errors import ScimlError
 from sciml.registry import load_problem, load_solver
 from sciml.solvers.base import read_options
@@ -20,6 +22,7 @@ __all__ = [
     "is_family",
     "is_stochastic",
     "is_untuned",
+    "missing_cells",
     "same_options",
     "space_of",
     "whole_space",
@@ -27,7 +30,7 @@ __all__ = [
 
 MIN_BASELINE_POINTS, MIN_LEARNED_POINTS = 5, 3
 MIN_REPEATS, MIN_SEEDS = 5, 5
-_NOT_THE_RESULT = {"cpu_seconds", "measure_error"}
+_NOT_THE_RESULT = {"cpu_seconds", "measure_error", "threads"}
 
 
 def is_stochastic(solver: str) -> bool:
@@ -65,10 +68,12 @@ def same_options(solver: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
     return all(one.get(key) == other.get(key) for key in keys)
 
 
-def space_of(method: Method) -> dict[str, Any]:
-    """What tuning may vary: the suite's space, else the solver's, without what is swept over or fixed."""
-    space = _solver_space(method) if method.space is None else dict(method.space)
-    taken = {key for point in method.points for key in point} | (set(method.options) if method.space is None else set())
+def space_of(suite: Suite, name: str) -> dict[str, Any]:
+    """What the tuning of a method may vary: the suite's space, else the solver's, without what is swept or fixed."""
+    entries = [method for method in suite.methods if method.name == name]
+    given = next((entry.space for entry in entries if entry.space is not None), None)
+    space = _solver_space(entries[0]) if given is None else dict(given)
+    taken = {key for entry in entries for point in (entry.options, *entry.points) for key in point}
     return {option: values for option, values in space.items() if option not in taken}
 
 
@@ -79,16 +84,42 @@ def _solver_space(method: Method) -> dict[str, Any]:
         return {}
 
 
-def whole_space(method: Method) -> float:
+def whole_space(suite: Suite, name: str) -> float:
     """Number of configurations in a method's space; infinity where it is continuous."""
-    values = space_of(method).values()
+    values = space_of(suite, name).values()
     return math.prod(len(v) if isinstance(v, (list, tuple)) else math.inf for v in values)
 
 
-def is_untuned(suite: Suite, method: Method) -> bool:
+def is_untuned(suite: Suite, name: str) -> bool:
     """Whether a method is left as it is although others are tuned and its users would tune it, without a reason."""
-    if method.why_untuned or space_of(method):
+    entries = [method for method in suite.methods if method.name == name]
+    if suite.tuning is None or any(entry.why_untuned for entry in entries) or space_of(suite, name):
         return False
-    others = any(space_of(other) for other in suite.methods if other.name != method.name)
-    swept = {key for point in method.points for key in point}
-    return others and suite.tuning is not None and bool(set(_solver_space(method)) - swept)
+    swept = {key for entry in entries for point in entry.points for key in point}
+    others = any(space_of(suite, other) for other in suite.method_names if other != name)
+    return others and bool(set(_solver_space(entries[0])) - swept)
+
+
+def missing_cells(run: Run) -> int:
+    """Number of cells that the suite asks for and that have no finished attempt, as far as the suite alone tells."""
+    suite, missing = run.suite, 0
+    cannot = {(c.method, c.problem, c.placement) for c in run.cannot}
+    failed = {a.task.key for a in run.attempts if a.stage == "truth" and a.reason and a.task} - set(run.truths)
+    for entry in suite.problems:
+        tasks = [task for task in run.tasks if run.entry(task.problem) == entry]
+        unknown = max(_count_tasks(suite, entry) - len(tasks), 0)
+        for method, placement in product(suite.methods, suite.placements):
+            runs = method.runs_on(entry.name) and method.runs_at(placement.name)
+            if not runs or (method.name, entry.name, placement.name) in cannot:
+                continue
+            cells = len(method.points) * (len(suite.statistics.seeds) if is_stochastic(method.solver) else 1)
+            who, missing = Candidate(method.name, placement.name), missing + unknown * cells
+            for task in tasks:
+                rows = [row for row in run.rows_of(task.key, candidate=who) if dict(row.point) in method.points]
+                missing += 0 if task.key in failed else max(cells - len(rows), 0)
+    return missing
+
+
+def _count_tasks(suite: Suite, entry: ProblemEntry) -> int:
+    hidden = suite.statistics.hidden if entry.hidden is None else entry.hidden
+    return len(entry.settings) + len(entry.out_of_range) + (hidden if hidden and is_family(entry.name) else 0)

@@ -58,10 +58,11 @@ def _statistics(suite: Suite) -> Iterator[str]:
 
 
 def _tuning(suite: Suite) -> Iterator[str]:
-    for method in suite.methods:
-        if is_untuned(suite, method):
+    for name in suite.method_names:
+        solver = next(method.solver for method in suite.methods if method.name == name)
+        if is_untuned(suite, name):
             yield (
-                f"Method {method.name!r} is not tuned although others are and its solver {method.solver!r} has options "
+                f"Method {name!r} is not tuned although others are and its solver {solver!r} has options "
                 f"that its users would try; leave out `space = {{}}`, or say `why_untuned`."
             )
 

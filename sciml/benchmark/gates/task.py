@@ -68,7 +68,8 @@ def trivial_answers_ran(run: Run) -> Iterator[Finding]:
         if not truth.trivial:
             yield broken(f"{task.label}: no trivial answer was measured.", Unranked(task=task.key))
             continue
-        errors = {name: e[run.norm] for name, e in truth.trivial.items() if e.get(run.norm) is not None}
+        norm = "max_error" if run.norm == "relative_max" else run.norm
+        errors = {name: e[norm] for name, e in truth.trivial.items() if e.get(norm) is not None}
         if not errors:
             continue
         name = min(errors, key=lambda key: errors[key])

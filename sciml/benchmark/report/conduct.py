@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sciml.benchmark.gates import GATES, Finding
+from sciml.benchmark.gates.facts import missing_cells
 from sciml.benchmark.records import LOST, ROLES
 from sciml.benchmark.report import text
 from sciml.benchmark.report.blocks import Block, Bullets, Code, Heading, Paragraph, Section, Table
@@ -19,9 +20,9 @@ __all__ = ["cannot", "compared", "failures", "gates", "provenance", "tuning", "u
 
 def unfinished(view: View) -> list[Block]:
     """A warning where not all cells have run."""
-    if not view.run.unfinished:
+    count = missing_cells(view.run)
+    if not count:
         return []
-    count = view.run.unfinished
     cells = f"{count} cell{'s' if count > 1 else ''}"
     said = f"This run is unfinished: {cells} without a finished attempt. What there is, is shown."
     return [Paragraph(said, "warning")]
@@ -131,7 +132,7 @@ def failures(view: View) -> Section:
 
 def cannot(view: View) -> Section:
     """What methods cannot do, and what they were not asked for."""
-    refused: dict[tuple[str, str], str] = {}
+    refused = {(c.method, c.problem): c.reason for c in view.run.cannot}
     for attempt in view.run.attempts:
         if attempt.reason == "unsupported" and attempt.task is not None:
             refused.setdefault((attempt.method, attempt.task.problem), attempt.message)
@@ -170,6 +171,9 @@ def tuning(view: View) -> Section:
 
 
 def _score(score: Any) -> str:
+    if isinstance(score, dict):
+        known = {name: value for name, value in score.items() if value is not None}
+        return ", ".join(f"{name} {text.plain(float(value))}" for name, value in known.items()) or "failed"
     return text.plain(float(score)) if isinstance(score, (int, float)) else "failed"
 
 

@@ -159,7 +159,9 @@ def _panel(view: View, axis: Axes, task: Task) -> None:
 def _limits(view: View, axis: Axes, task: Task) -> None:
     """The band below which nothing is known, and the best trivial answer."""
     truth = view.run.truths.get(task.key)
-    trivial = [e[view.run.norm] for e in truth.trivial.values() if view.run.norm in e] if truth is not None else []
+    norm = "max_error" if view.run.norm == "relative_max" else view.run.norm
+    found = [e.get(norm) for e in truth.trivial.values()] if truth is not None else []
+    trivial = [error for error in found if error is not None]
     if trivial and min(trivial) > 0:
         axis.axhline(min(trivial), color="#777777", lw=0.9, ls=":")
     floor, (low, high) = view.floor(task), axis.get_ylim()

@@ -381,8 +381,9 @@ def _lost(view: View, task: Task, candidate: Candidate, rivals: Sequence[Candida
 
 def short_label(task: Task) -> str:
     """The task's label without the problem, which stands above."""
-    label = task.label.removeprefix(task.problem).strip(" ,:()") or task.label
-    return label if task.role == "named" or task.role in label else f"{label} ({task.role.replace('_', ' ')})"
+    label = task.label.removeprefix(task.problem).strip(" ,:()") or "as declared"
+    role = task.role.replace("_", " ")
+    return label if task.role == "named" or role in label else f"{label} ({role})"
 
 
 def _norm(view: View) -> str:
