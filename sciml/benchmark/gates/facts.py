@@ -33,12 +33,12 @@ MIN_REPEATS, MIN_SEEDS = 5, 5
 _NOT_THE_RESULT = {"cpu_seconds", "measure_error", "threads"}
 
 
-def is_stochastic(solver: str) -> bool:
-    """Whether the seed matters to a solver; so it is taken to be where nobody knows."""
+def is_stochastic(solver: str) -> bool | None:
+    """Whether the seed matters to a solver; None where it cannot be loaded."""
     try:
-        return bool(getattr(load_solver(solver), "stochastic", True))
+        return bool(load_solver(solver).stochastic)
     except ScimlError:
-        return True
+        return None
 
 
 def is_family(problem: str) -> bool | None:
@@ -79,7 +79,7 @@ def space_of(suite: Suite, name: str) -> dict[str, Any]:
 
 def _solver_space(method: Method) -> dict[str, Any]:
     try:
-        return dict(getattr(load_solver(method.solver), "tuning_space", {}))
+        return dict(load_solver(method.solver).tuning_space)
     except ScimlError:
         return {}
 
@@ -112,7 +112,7 @@ def missing_cells(run: Run) -> int:
             runs = method.runs_on(entry.name) and method.runs_at(placement.name)
             if not runs or (method.name, entry.name, placement.name) in cannot:
                 continue
-            cells = len(method.points) * (len(suite.statistics.seeds) if is_stochastic(method.solver) else 1)
+            cells = len(method.points) * (1 if is_stochastic(method.solver) is False else len(suite.statistics.seeds))
             who, missing = Candidate(method.name, placement.name), missing + unknown * cells
             for task in tasks:
                 rows = [row for row in run.rows_of(task.key, candidate=who) if dict(row.point) in method.points]

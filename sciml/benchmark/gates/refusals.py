@@ -40,7 +40,7 @@ def refusals(suite: Suite | Mapping[str, Any]) -> list[str]:
 
 
 def _statistics(suite: Suite) -> Iterator[str]:
-    random = sorted({m.name for m in suite.methods if is_stochastic(m.solver)})
+    random = sorted({m.name for m in suite.methods if is_stochastic(m.solver) is not False})
     seeds, repeats = len(suite.statistics.seeds), suite.statistics.repeats
     if random and seeds < MIN_SEEDS:
         yield (
@@ -50,7 +50,7 @@ def _statistics(suite: Suite) -> Iterator[str]:
     if repeats < MIN_REPEATS:
         yield f"statistics.repeats = {repeats}, and a ranking needs {MIN_REPEATS} timed repeats or more."
     for method in suite.methods:
-        if is_stochastic(method.solver) and len(method.points) < MIN_LEARNED_POINTS:
+        if is_stochastic(method.solver) is not False and len(method.points) < MIN_LEARNED_POINTS:
             yield (
                 f"Method {method.name!r} has {len(method.points)} point in its sweep, and a curve needs "
                 f"{MIN_LEARNED_POINTS}: sweep over points, width, steps or budget."

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from sciml.benchmark.curves import curve_of
 from sciml.benchmark.records import Candidate, Task
@@ -152,7 +152,7 @@ def _panel(view: View, axis: Axes, task: Task) -> None:
     _limits(view, axis, task)
     for side in (axis.xaxis, axis.yaxis):
         side.set_major_locator(LogLocator(numticks=7))
-        side.set_minor_formatter(NullFormatter())
+        side.set_minor_locator(NullLocator())
         side.set_major_formatter(FuncFormatter(_power))
 
 
@@ -183,7 +183,7 @@ def _rollout_panel(view: View, axis: Axes, task: Task) -> None:
             wide = 2.2 if view.is_baseline(candidate, task.problem) else 1.6
             axis.plot(t, [median([errors[k] for errors in same]) for k in range(len(t))], lw=wide, **style)
     axis.yaxis.set_major_locator(LogLocator(numticks=7))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_minor_locator(NullLocator())
     axis.yaxis.set_major_formatter(FuncFormatter(_power))
 
 
