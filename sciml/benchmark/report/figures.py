@@ -55,7 +55,9 @@ def error_cost(view: View) -> Section:
     )
     blocks: list[Block] = [about]
     for problem in view.run.problems:
-        tasks, blocks = view.tasks(problem), [*blocks, Heading(problem)]
+        tasks, blocks = [task for task in view.tasks(problem) if view.present(task)], [*blocks, Heading(problem)]
+        if not tasks:
+            blocks.append(Paragraph("Nothing has run here yet."))
         for start in range(0, len(tasks), _PANELS_PER_FIGURE):
             some = tasks[start : start + _PANELS_PER_FIGURE]
             svg = _draw(view, problem, some, f"{NORM_NAMES[view.run.norm]} error", clock, _panel)
