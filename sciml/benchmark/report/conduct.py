@@ -230,7 +230,9 @@ def _keys(view: View) -> Table:
 
 def _machine(machine: Mapping[str, Any]) -> str:
     """What a session says of its machine, in one line."""
-    plain = {key: value for key, value in machine.items() if isinstance(value, (str, int, float)) and value != ""}
-    if isinstance(plain.get("memory"), int):
+    plain: dict[str, Any] = {
+        key: value for key, value in machine.items() if isinstance(value, (str, int, float)) and value != ""
+    }
+    if "memory" in plain and not isinstance(plain["memory"], str):
         plain["memory"] = text.memory(plain["memory"])
     return ", ".join(f"{key}: {value}" for key, value in plain.items()) or json.dumps(dict(machine))
