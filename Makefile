@@ -7,13 +7,14 @@ STAMP := .venv/.installed
 PYTEST := $(BIN)/python -m pytest
 export PYTHONUTF8 := 1
 
-.PHONY: help env demo test test-all lint docs clean
+.PHONY: help env demo test test-all gpu lint docs clean
 
 help:
 	@echo "make env       build .venv with everything (about 6 GB of disk, most of it torch's CUDA libraries)"
 	@echo "make demo      solve a problem with a PINN and with FEniCS, show the comparison (sets up first)"
 	@echo "make test      the tests, without the slow ones (sets up first)"
 	@echo "make test-all  all tests"
+	@echo "make gpu       the same cells on one thread, all cores and a GPU, and a page of what came of it (sets up first)"
 	@echo "make lint      formatting, lint, import contract, types"
 	@echo "make docs      regenerate the generated parts of README and docs"
 
@@ -34,6 +35,9 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(PYTEST) -n 2
+
+gpu: $(STAMP)
+	@$(BIN)/sciml benchmark gpu --out runs/gpu && $(BIN)/sciml report runs/gpu
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

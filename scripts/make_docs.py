@@ -1,4 +1,4 @@
-"""Regenerate the parts of README.md that follow from the code: the tables of solvers and problems."""
+"""Regenerate the parts of README.md that follow from the code: the tables of solvers, problems and figures."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sciml.benchmark.recorded import figures_table, read_record
+from sciml.benchmark.suite import load_suite
 from sciml.cli.listing import catalogue_rows
 from sciml.registry import load_solver, solver_names
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README, RECORD = ROOT / "README.md", ROOT / "data" / "figures.json"
 _FEW = 6
 
 
@@ -50,7 +53,8 @@ def _few(names: list[str]) -> str:
 
 def regenerated(text: str) -> str:
     """The text with its generated parts made anew."""
-    for key, table in (("solvers", solver_table()), ("problems", problem_table())):
+    figures = figures_table(load_suite("figures").checks, read_record(RECORD))
+    for key, table in (("solvers", solver_table()), ("problems", problem_table()), ("figures", figures)):
         pattern = rf"(<!-- begin generated: {key} -->).*?(<!-- end generated: {key} -->)"
         text = re.sub(pattern, lambda m, t=table: f"{m[1]}\n{t}\n{m[2]}", text, flags=re.DOTALL)
     return text

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 import sciml
+from sciml.benchmark.checks import matching
+from sciml.benchmark.machine import scale
+from sciml.benchmark.recorded import read_record
+from sciml.benchmark.suite import load_suite, suite_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,3 +65,52 @@ def test_the_example_runs(tmp_path):
     # Twice the pull, twice the displacement.
     twice = sciml.solve(problem.with_parameters(pull=50.0), "fenics", degree=2).evaluate([[40.0, 5.0]])[0]
     assert np.allclose(twice, 2 * tip, rtol=1e-9)
+
+
+# -- figures -----------------------------------------------------------------------------------------------------------
+
+MEASURED = re.compile(
+    r"\d ?%|\d(?:\.\d+)?e[-−]\d+|\d (?:CPU )?(?:s|ms|seconds|minutes)\b|\d ?× (?:faster|slower|less|more)"
+)
+
+
+def paragraphs(text):
+    """Without blocks of code, which state options and no figures, and without what is generated."""
+    text = re.sub(r"<!-- begin generated: (\w+) -->.*?<!-- end generated: \1 -->", "", text, flags=re.DOTALL)
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL).split("\n\n")
+
+
+def test_every_check_has_a_row_and_every_row_a_record():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = re.search(r"begin generated: figures -->\n(.*?)\n\n", text, flags=re.DOTALL)[1].splitlines()[2:]
+    names = [re.search(r"\| `(\w+)` \|$", line)[1] for line in table]
+    assert names == [check.name for check in load_suite("figures").checks]
+    assert not [line for line in table if "–" in line.split(" | ")[1].split("; ")]
+
+
+def test_recorded_figures_keep_their_bounds():
+    """On the machine that measured them, whose rate is recorded beside them."""
+    record = read_record(ROOT / "data" / "figures.json")
+    for check in load_suite("figures").checks:
+        entry = record[check.name]
+        figures = entry["figures"]
+        for pattern, bound in check.figures.items():
+            low, high = bound.limits(scale(entry["rate_gflops"]))
+            found = matching(pattern, figures)
+            assert found, (check.name, pattern)
+            for name, values in found.items():
+                assert all(low <= value <= high for value in values), (check.name, name)
+
+
+@pytest.mark.parametrize(
+    "path", ["README.md", "data/README.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+)
+def test_no_figure_is_stated_without_a_check(path):
+    """A sentence with a measured figure names its check, as in (check `pipe`)."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    known = {check.name for suite in suite_names() for check in load_suite(suite).checks}
+    for paragraph in paragraphs(text):
+        if MEASURED.search(re.sub(r"`[^`\n]*`", "", paragraph)):
+            named = re.findall(r"checks? `(\w+)`", paragraph)
+            assert named, f"{path} states a figure without its check: {paragraph}"
+            assert set(named) <= known

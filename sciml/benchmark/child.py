@@ -8,6 +8,7 @@ and becomes that launcher, which starts it again on every rank; the first outcom
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -23,6 +24,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import Any
 
 BEGUN, REQUEST, OUTCOME = "begun", "request.json", "outcome.json"
+UNWRITABLE = 74
+"""Exit code where there is an outcome but no room to write it."""
 
 # Of Linux' prctl(2).
 _PARENT_DEATH_SIGNAL, _CHILD_SUBREAPER = 1, 36
@@ -40,13 +43,36 @@ def main() -> None:
     with open(os.path.join(folder, REQUEST), encoding="utf-8") as file:
         request = json.load(file)
     outcome = _attempt(request)
-    if outcome["reason"] is None and any(os.environ.get(name, "0") != "0" for name in request["ranks"]):
-        return
-    _write_once(os.path.join(folder, OUTCOME), outcome)
-    if outcome["reason"] is not None:
-        # The other ranks would wait for this one; the launcher ends them.
-        sys.stderr.flush()
-        os._exit(1)
+    ranks = [os.environ[name] for name in request["ranks"] if name in os.environ]
+    if outcome["reason"] is not None or all(rank == "0" for rank in ranks):
+        _hand_over(folder, outcome)
+    _leave(outcome, launched=bool(ranks))
+
+
+def _hand_over(folder: str, outcome: dict[str, Any]) -> None:
+    """Write the whole file or none, and only if no other rank has."""
+    path = os.path.join(folder, OUTCOME)
+    temporary = f"{path}.{os.getpid()}"
+    try:
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(outcome, file, allow_nan=False)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    except OSError as error:
+        os.write(2, f"{error}\n".encode())
+        os._exit(UNWRITABLE)
+
+
+def _leave(outcome: dict[str, Any], *, launched: bool) -> None:
+    """End the process: on its own without taking the interpreter apart, which can take a second.
+
+    A rank that fails does not wait for others that wait for it: the launcher ends them.
+    """
+    if outcome["reason"] is None and launched:
+        return  # MPI is finalised at the very end
+    if not launched:
+        atexit._run_exitfuncs()
+    os._exit(0 if outcome["reason"] is None else 1)
 
 
 def _die_with(parent: int) -> None:
@@ -202,15 +228,6 @@ def _peak_memory() -> int:
             return next(1024 * int(line.split()[1]) for line in file if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _write_once(path: str, outcome: dict[str, Any]) -> None:
-    """The whole file or none, and only if there is none yet."""
-    temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(outcome, file, allow_nan=False)
-    with contextlib.suppress(FileExistsError):
-        os.link(temporary, path)
 
 
 if __name__ == "__main__":

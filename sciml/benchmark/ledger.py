@@ -88,6 +88,8 @@ class Ledger:
         Key → line of the attempt that finished the job, done or failed.
     session : int
         Number of this session, 0 before :meth:`begin_session`.
+    cpu_seconds : float
+        That attempts took since the ledger was opened.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class Ledger:
         self.path = Path(folder) / LEDGER
         self.finished: dict[str, dict[str, Any]] = {}
         self.session = self._sessions = 0
+        self.cpu_seconds = 0.0
         self._attempts: Counter[str] = Counter()
         self._losses: Counter[str] = Counter()
         self._open: dict[str, dict[str, Any]] = {}
@@ -174,6 +177,7 @@ class Ledger:
         line = own | dict(about) | own
         self._append(line)
         self._note(line)
+        self.cpu_seconds += outcome.cpu_seconds
         return line
 
     def _take_lock(self) -> int:

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from sciml.benchmark import child
 from sciml.benchmark.tree import Tree
-from sciml.errors import OptionError
+from sciml.errors import OptionError, OutputError
 from sciml.launching import RANKS, mpiexec, unlaunched
 
 __all__ = ["REASONS", "Limits", "Outcome", "run_limited"]
@@ -145,6 +145,8 @@ def run_limited(
         The payload is not JSON.
     MissingPackageError
         Several processes are asked for where there is no ``mpiexec``.
+    OutputError
+        The temporary folder, by which the two processes talk, cannot be written to or is full.
     """
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sciml-cell-", ignore_cleanup_errors=True) as place:
@@ -175,7 +177,16 @@ def _write_request(folder: Path, function: str, payload: dict[str, Any], limits:
         text = json.dumps(request, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise OptionError(f"The payload for {function} must hold finite JSON values only, but {error}.") from error
-    (folder / child.REQUEST).write_text(text, encoding="utf-8")
+    try:
+        (folder / child.REQUEST).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable(error.strerror) from error
+
+
+def _unwritable(why: object) -> OutputError:
+    return OutputError(
+        f"The temporary folder {tempfile.gettempdir()} cannot be written to ({why}); make room there or set TMPDIR."
+    )
 
 
 def _start(folder: Path, limits: Limits) -> subprocess.Popen[bytes]:
@@ -288,6 +299,8 @@ class _Watch:
         told = self._told()
         peak = max(self._tree.peak_memory, told.get("peak_memory", 0))
         result, reason, message = told.get("result"), told.get("reason"), told.get("message", "")
+        if not told and self._process.returncode == child.UNWRITABLE:
+            raise _unwritable(self._tail.text())
         if not told:
             reason, message = self._verdict or self._crash()
         elif reason is None and peak > self._limits.memory * _GIB:

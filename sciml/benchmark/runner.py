@@ -96,6 +96,7 @@ def run_jobs(
     report: Callable[[Progress], None] | None = None,
     *,
     retry_failed: bool = False,
+    budget_seconds: float | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Run all jobs that are not finished, in the order given, and record every attempt.
 
@@ -113,11 +114,13 @@ def run_jobs(
         Takes a :class:`Progress`, twice a second and at the end.
     retry_failed : bool
         Run jobs without a result again, once.
+    budget_seconds : float, optional
+        CPU seconds of the ledger's session after which no further job is handed out.
 
     Returns
     -------
     dict
-        Key → line of the attempt that finished the job, for all jobs.
+        Key → line of the attempt that finished the job, for all jobs; without those that the budget left over.
 
     Raises
     ------
@@ -129,7 +132,7 @@ def run_jobs(
         See :class:`~sciml.benchmark.executors.DaskExecutor`.
     """
     _check(jobs)
-    run = _Run(jobs, ledger, executor, retry_failed)
+    run = _Run(jobs, ledger, executor, retry_failed, budget_seconds)
     with _noted_signals() as interrupted:
         reported = -float("inf")
         try:
@@ -148,7 +151,7 @@ def run_jobs(
             with suppress(SchedulerError):
                 executor.stop()
             raise
-    return {job.key: ledger.finished[job.key] for job in jobs}
+    return run.finished
 
 
 def _check(jobs: Sequence[Job]) -> None:
@@ -181,7 +184,15 @@ def _noted_signals() -> Iterator[threading.Event]:
 class _Run:
     """Jobs that wait, jobs that the executor has, and what the ledger is told."""
 
-    def __init__(self, jobs: Sequence[Job], ledger: Ledger, executor: Executor, retry_failed: bool) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        ledger: Ledger,
+        executor: Executor,
+        retry_failed: bool,
+        budget_seconds: float | None,
+    ) -> None:
+        self._budget = budget_seconds
         self._jobs = {job.key: job for job in jobs}
         self._ledger, self._executor = ledger, executor
         self._waiting = deque(job for job in jobs if not self._is_finished(job, retry_failed))
@@ -197,7 +208,15 @@ class _Run:
 
     def goes_on(self) -> bool:
         """Whether there is anything left to do."""
-        return bool(self._waiting or self._taken)
+        return bool(self._taken or (self._waiting and not self._is_spent()))
+
+    def _is_spent(self) -> bool:
+        return self._budget is not None and self._ledger.cpu_seconds >= self._budget
+
+    @property
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """Key → line, in the order of the jobs."""
+        return {key: self._done[key] for key in self._jobs if key in self._done}
 
     def record_unfinished(self) -> None:
         """Attempts that a runner began before it was killed."""
@@ -207,7 +226,7 @@ class _Run:
 
     def step(self) -> None:
         """Hand out what can be handed out, and take in what has come."""
-        while self._waiting and self._executor.capacity() > 0:
+        while self._waiting and not self._is_spent() and self._executor.capacity() > 0:
             job = self._waiting.popleft()
             if not self._executor.announces:
                 self._start(job.key)

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from sciml.benchmark.checks import Bound, Check, Solve
 from sciml.benchmark.toml_lines import line_of, toml_lines
 from sciml.errors import SuiteError, unknown_name
 
@@ -313,7 +314,7 @@ class Suite(_Part):
     problems: tuple[ProblemEntry, ...] = ()
     methods: tuple[Method, ...] = ()
     placements: Annotated[tuple[Placement, ...], Field(min_length=1)] = (Placement(),)
-    checks: tuple[dict[str, Any], ...] = ()
+    checks: tuple[Check, ...] = ()
 
     @model_validator(mode="after")
     def _hold_together(self) -> Suite:
@@ -440,8 +441,11 @@ def _nearest(steps: Sequence[str | int]) -> str:
         "methods": Method,
         "placements": Placement,
         "baselines": Baseline,
+        "checks": Check,
+        "solve": Solve,
+        "figures": Bound,
     }
-    around = next((s for s in reversed(steps[:-1]) if isinstance(s, str)), None)
+    around = next((s for s in reversed(steps[:-1]) if s in parts), None)
     known = parts.get(around or "", Suite).model_fields
     near = get_close_matches(str(steps[-1]), known, n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(k for k in known if k != 'name')}"
@@ -513,4 +517,5 @@ def _with_files(suite: Suite, folder: Path) -> Suite:
         )
         for method in suite.methods
     )
-    return suite.model_copy(update={"problems": problems, "methods": methods})
+    checks = tuple(check.relative_to(folder) for check in suite.checks)
+    return suite.model_copy(update={"problems": problems, "methods": methods, "checks": checks})

@@ -170,6 +170,79 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def benchmark(
+    suite: Annotated[str, typer.Argument(help="A suite that is shipped (quick, poisson, …), or a TOML file.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="RUN", help="Folder of the run; runs/SUITE.")] = None,
+    checks: Annotated[bool, typer.Option("--checks", help="Measure the figures that the suite states.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="NAME", help="Only checks of this name or pattern.")
+    ] = None,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Put what --checks measures on record, as JSON.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would run, and for how long.")] = False,
+    rerun: Annotated[
+        str | None, typer.Option("--rerun", metavar="KEY", help="Run one cell again and show both results.")
+    ] = None,
+    cpu_hours: Annotated[
+        float | None, typer.Option("--cpu-hours", metavar="H", help="Start no cell after H CPU hours.", min=0)
+    ] = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", metavar="N", help="Cells side by side.", min=1)] = None,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Send cells to Dask: tcp://HOST:PORT.")
+    ] = None,
+    devices: Annotated[
+        str | None, typer.Option("--devices", metavar="A,B", help="Devices in place of those of the suite.")
+    ] = None,
+    unranked: Annotated[
+        bool, typer.Option("--unranked", help="Run a suite that cannot rank fairly, without a ranking.")
+    ] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run cells again that failed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a benchmark suite: every cell in its own process, every attempt recorded; run it again to go on.
+
+    With --checks, measure the figures that a suite states instead; the exit status is 1 where one falls short.
+    """
+    from sciml.cli import benchmark as commands
+
+    request = commands.Request(suite, out, jobs, scheduler, devices, cpu_hours, unranked, retry_failed)
+    _refuse_together(checks=checks, plan=plan, rerun=rerun is not None)
+    if (only or record is not None) and not checks:
+        raise OptionError("--only and --record are about the figures that --checks measures; give --checks too.")
+    if checks:
+        done = commands.check(suite, only or [], record, as_json)
+    elif rerun is not None:
+        done = commands.repeat(request, rerun, as_json)
+    elif plan:
+        commands.plan_of(request, as_json)
+        done = True
+    else:
+        commands.benchmark(request, as_json)
+        done = True
+    if not done:
+        raise typer.Exit(1)
+
+
+def _refuse_together(**asked: bool) -> None:
+    both = [f"--{name}" for name, given in asked.items() if given]
+    if len(both) > 1:
+        raise OptionError(f"{' and '.join(both)} ask for different things; give one of them.")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a benchmark run, finished or not.")],
+) -> None:
+    """Write report.html (one page, no network) and report.md into the folder of a benchmark run."""
+    from sciml.benchmark.report import write_report
+    from sciml.cli.console import console
+
+    for path in write_report(run):
+        console.print(f"Written: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def mpi(
     context: typer.Context,

@@ -11,12 +11,13 @@ from typing import Any
 
 from rich.table import Table
 
-from sciml.benchmark.checks import all_hold, check_rows, print_checks, run_checks
+from sciml.benchmark.checks import CheckResult, all_hold, check_rows, print_checks, run_checks
 from sciml.benchmark.executors import DaskExecutor, Executor, LocalPool
 from sciml.benchmark.gates import refusals
 from sciml.benchmark.ledger import Ledger
 from sciml.benchmark.machine import matmul_rate, provenance, scale
 from sciml.benchmark.plan import Plan, make_plan
+from sciml.benchmark.recorded import record_checks
 from sciml.benchmark.rerun import rerun
 from sciml.benchmark.run import Summary, run_plan
 from sciml.benchmark.suite import Suite, load_suite, with_devices
@@ -218,18 +219,20 @@ def _tell(request: Request, suite: Suite, summary: Summary, lines: list[dict[str
     console.print(f"`sciml report {request.folder}` writes the report.", highlight=False, markup=False)
 
 
-def check(name: str, only: list[str], as_json: bool) -> bool:
-    """Measure the figures that a suite states; whether all hold."""
+def check(name: str, only: list[str], record: Path | None, as_json: bool) -> bool:
+    """Measure the figures that a suite states and put them on record if asked to; whether all hold."""
     suite = load_suite(name)
     if not suite.checks:
         raise OptionError(f"The suite {suite.name!r} states no figures to check.")
-    factor = scale(matmul_rate())
+    rate = matmul_rate()
 
-    def report(result: Any) -> None:
+    def report(result: CheckResult) -> None:
         verdict = "holds" if result.holds else "falls short"
         print(f"{result.check.name}: {verdict}", file=sys.stderr, flush=True)
+        if record is not None:
+            record_checks([result], record, rate)
 
-    results = run_checks(suite.checks, only=only, scale=factor, report=report)
+    results = run_checks(suite.checks, only=only, scale=scale(rate), report=report)
     if as_json:
         for row in check_rows(results):
             print(json.dumps(row, allow_nan=False))

@@ -88,7 +88,7 @@ def _write_comparison(comparison: Comparison, folder: Path) -> list[str]:
     written = []
     for number, row in enumerate(comparison.rows):
         if row.solution is not None:
-            written += _write_solution(row.solution, folder, f"solution_{number}_{row.solution.solver}")
+            written += _write_solution(row.solution, folder, f"solution_{number}_{row.solver}")
     comparison.plot(folder / "figure.png")
     return written
 

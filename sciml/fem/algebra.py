@@ -14,13 +14,14 @@ from petsc4py import PETSc
 from sciml.errors import DivergenceError, OptionError
 from sciml.fem.lattice import LatticePreconditioner
 from sciml.fem.meshes import FEMesh
+from sciml.fem.multigrid import AlgebraicMultigrid
 
 __all__ = [
     "LinearChoice",
     "LinearSolver",
     "choose_linear_solver",
     "in_words",
-    "lattice_preconditioner",
+    "python_preconditioner",
     "rigid_body_modes",
 ]
 
@@ -33,8 +34,12 @@ _LABELS = {
     "direct": "MUMPS {preconditioner}",
     "gamg": "GAMG-{krylov}",
     "fast_diagonalisation": "fast diagonalisation-cg",
+    "pyamg": "PyAMG smoothed aggregation-cg",
+    "pyamg_rs": "PyAMG Ruge–Stüben-cg",
 }
+_PYAMG = ("pyamg", "pyamg_rs")
 _counter = itertools.count()
+Preconditioner = LatticePreconditioner | AlgebraicMultigrid
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class LinearChoice:
     krylov, preconditioner : str
         PETSc's names.
     name : str
-        The option's name: "direct", "gamg" or "fast_diagonalisation".
+        The option's name: "direct", "gamg", "fast_diagonalisation", "pyamg" or "pyamg_rs".
     reason : str
         Why it was chosen.
     instead : LinearChoice or None
@@ -73,6 +78,7 @@ def choose_linear_solver(
     n_dofs: int,
     fields: int = 1,
     lattice: bool = False,
+    processes: int = 1,
 ) -> LinearChoice:
     """Choose a linear solver from what the analysis and the mesh say.
 
@@ -83,7 +89,7 @@ def choose_linear_solver(
 
     Parameters
     ----------
-    requested : {"auto", "direct", "gamg", "fast_diagonalisation"}
+    requested : {"auto", "direct", "gamg", "fast_diagonalisation", "pyamg", "pyamg_rs"}
     symmetric, definite : bool
         Of the linearised law.
     dim, n_dofs : int
@@ -91,11 +97,13 @@ def choose_linear_solver(
         Number of fields.
     lattice : bool
         Whether fast diagonalisation applies to the unknowns.
+    processes : int
+        Over which the unknowns are distributed.
 
     Raises
     ------
     OptionError
-        Another name, or fast diagonalisation where it does not apply.
+        Another name, or fast diagonalisation or PyAMG where it does not apply.
     """
     fast = lattice and symmetric and definite
     if requested == "fast_diagonalisation" and not fast:
@@ -106,6 +114,13 @@ def choose_linear_solver(
         )
     if requested == "fast_diagonalisation":
         return LinearChoice(requested, "cg", "python", "symmetric positive law; as asked")
+    if requested in _PYAMG:
+        if not (symmetric and definite and fields == 1 and processes == 1):
+            raise OptionError(
+                f"linear_solver={requested} needs a symmetric positive law of one field on one process; take "
+                f"linear_solver=auto."
+            )
+        return LinearChoice(requested, "cg", "python", "symmetric positive law; as asked")
     if requested == "auto" and fast and n_dofs >= _FAST_FROM[dim]:
         instead = choose_linear_solver("auto", symmetric=symmetric, definite=definite, dim=dim, n_dofs=n_dofs)
         reason = f"symmetric positive law; {n_dofs} unknowns on a grid, ≥ {_FAST_FROM[dim]} in {dim}-D"
@@ -115,7 +130,8 @@ def choose_linear_solver(
     limit = _DIRECT_LIMIT[dim]
     if requested not in ("auto", "direct", "gamg"):
         raise OptionError(
-            f"linear_solver={requested!r}; allowed are auto, direct, gamg and fast_diagonalisation (tensor cells)."
+            f"linear_solver={requested!r}; allowed are auto, direct, gamg, pyamg, pyamg_rs and fast_diagonalisation "
+            f"(tensor cells)."
         )
     direct = requested == "direct" or (requested == "auto" and (n_dofs <= limit or fields > 1))
     asked = "as asked" if requested != "auto" else f"{n_dofs} unknowns, {'≤' if direct else '>'} {limit} in {dim}-D"
@@ -127,16 +143,18 @@ def choose_linear_solver(
     return LinearChoice("gamg", "cg" if positive else "gmres", "gamg", reason)
 
 
-def lattice_preconditioner(disc: Any, choice: LinearChoice, *, scaled: bool) -> LatticePreconditioner | None:
-    """What a choice of fast diagonalisation needs besides PETSc; None for the others.
+def python_preconditioner(disc: Any, choice: LinearChoice, *, scaled: bool) -> Preconditioner | None:
+    """What a choice needs besides PETSc, as the context of its preconditioner "python"; None for those of PETSc alone.
 
     Parameters
     ----------
     disc : Discretisation
     choice : LinearChoice
     scaled : bool
-        For coefficients that are smooth.
+        Fast diagonalisation for coefficients that are smooth.
     """
+    if choice.name in _PYAMG:
+        return AlgebraicMultigrid(classical=choice.name == "pyamg_rs")
     if choice.name != "fast_diagonalisation":
         return None
     assert disc.lattice is not None
@@ -154,8 +172,8 @@ class LinearSolver:
         Relative tolerance on the preconditioned residual (iterative solvers).
     petsc_options : mapping, optional
         The user's own options, without prefix, which go last: ``{"pc_gamg_threshold": 0.02}``.
-    preconditioner : LatticePreconditioner, optional
-        For fast diagonalisation.
+    preconditioner : Preconditioner, optional
+        From :func:`python_preconditioner`.
     """
 
     def __init__(
@@ -165,7 +183,7 @@ class LinearSolver:
         *,
         tolerance: float = 1e-11,
         petsc_options: Mapping[str, Any] | None = None,
-        preconditioner: LatticePreconditioner | None = None,
+        preconditioner: Preconditioner | None = None,
     ) -> None:
         self.choice, self._preconditioner = choice, preconditioner
         self._tolerance, self._petsc_options = tolerance, petsc_options or {}
@@ -182,7 +200,7 @@ class LinearSolver:
         pc.setType(self.choice.preconditioner)
         if self.choice.name == "direct":
             pc.setFactorSolverType("mumps")
-        if self.choice.name == "fast_diagonalisation":
+        if self.choice.preconditioner == "python":
             pc.setPythonContext(self._preconditioner)
         options = PETSc.Options()
         for key, value in petsc_options.items():

@@ -17,7 +17,7 @@ from sciml.fem.algebra import (
     LinearSolver,
     choose_linear_solver,
     in_words,
-    lattice_preconditioner,
+    python_preconditioner,
     rigid_body_modes,
 )
 from sciml.fem.compiling import compile_form
@@ -77,7 +77,7 @@ def solve_static(
     discretisation : Discretisation
     analysis : Analysis
         Of the same problem.
-    linear_solver : {"auto", "direct", "gamg", "fast_diagonalisation"}
+    linear_solver : {"auto", "direct", "gamg", "fast_diagonalisation", "pyamg", "pyamg_rs"}
     petsc_options : mapping, optional
         For the linear solver.
     tolerance : float
@@ -101,6 +101,7 @@ def solve_static(
         n_dofs=discretisation.n_dofs,
         fields=len(discretisation.problem.layout),
         lattice=_takes_a_lattice(linear_solver, analysis) and discretisation.lattice is not None,
+        processes=discretisation.comm.size,
     )
     several = len(discretisation.problem.layout) > 1
     system = _System(
@@ -156,7 +157,7 @@ class _System:
         self.matrix = self._reduced.matrix
         self.vector = self.independent.vector()
         self.null_space = self._constants(free_constants) if free_constants else None
-        if choice.name == "gamg":
+        if choice.name in ("gamg", "pyamg", "pyamg_rs"):
             self._prepare_multigrid()
 
     def _constants(self, components: Sequence[int]) -> PETSc.NullSpace:
@@ -185,7 +186,7 @@ class _System:
 
     def solver(self, petsc_options: Mapping[str, Any] | None = None) -> LinearSolver:
         """A new linear solver of the kind chosen."""
-        preconditioner = lattice_preconditioner(self.disc, self.choice, scaled=self._scaled)
+        preconditioner = python_preconditioner(self.disc, self.choice, scaled=self._scaled)
         return LinearSolver(self.choice, self.disc.comm, petsc_options=petsc_options, preconditioner=preconditioner)
 
     def load(self, x: PETSc.Vec) -> None:

@@ -26,7 +26,7 @@ from mpi4py import MPI
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
-from sciml.fem.algebra import LinearChoice, LinearSolver, lattice_preconditioner
+from sciml.fem.algebra import LinearChoice, LinearSolver, python_preconditioner
 from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions
@@ -244,7 +244,7 @@ class System:
 
     def solver(self) -> LinearSolver:
         """A new linear solver of the kind chosen."""
-        preconditioner = lattice_preconditioner(self.disc, self.choice, scaled=self._scaled)
+        preconditioner = python_preconditioner(self.disc, self.choice, scaled=self._scaled)
         return LinearSolver(self.choice, self.disc.comm, preconditioner=preconditioner)
 
     @property

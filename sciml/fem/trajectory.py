@@ -100,6 +100,7 @@ def solve_evolution(
         n_dofs=disc.n_dofs,
         fields=len(problem.layout),
         lattice=_takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
+        processes=disc.comm.size,
     )
     scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients
     system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance, scaled=scaled)

@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import numpy as np
-from scipy.fft import dct, dst
+from scipy.fft import dct, dst, irfft, rfft
 from scipy.linalg import eigh
 
-__all__ = ["Axis", "EvenAxis", "GeneralAxis", "element_matrices"]
+__all__ = ["Axis", "EvenAxis", "GeneralAxis", "PeriodicAxis", "element_matrices"]
 
 
 class Axis(ABC):
@@ -18,7 +18,7 @@ class Axis(ABC):
     Attributes
     ----------
     eigenvalues : (n,) array
-        Λ, ascending.
+        Λ, ascending (of a periodic axis, in the order of its waves).
     stiffness_diagonal, mass_diagonal : (n,) arrays
         Of K and M.
     """
@@ -44,11 +44,15 @@ class Axis(ABC):
 
 
 class EvenAxis(Axis):
-    """Linear elements on equal cells: the eigenvectors are sines and cosines, by fast transforms.
+    """Three-point formulas on equal cells: the eigenvectors are sines and cosines, by fast transforms.
 
-    With θ_k = k π/n on n cells of length h, k from 1 where an end is held, halfway between where one of both is,
+    With K = (1/h) (−1, 2, −1), M = h (s, 1 − 2 s, s), and θ_k = k π/n on n cells of length h, k from 1 where an end is
+    held, halfway between where one of both is,
 
-        Λ_k = (6/h²) (1 − cos θ_k)/(2 + cos θ_k).
+        Λ_k = (2/h²) (1 − cos θ_k)/(1 − 2 s + 2 s cos θ_k).
+
+    Linear finite elements have s = 1/6, central differences s = 0. With s = 1/12, −K u = M u″ to the fourth order
+    ("Mehrstellenverfahren", L. Collatz, The Numerical Treatment of Differential Equations, 1960, chapter III).
 
     Parameters
     ----------
@@ -57,15 +61,17 @@ class EvenAxis(Axis):
         Of the interval.
     held : (bool, bool)
         Whether the lower and the upper end have Dirichlet conditions; natural ones else.
+    share : float
+        The share s < 1/4 of the mass between neighbours.
     """
 
-    def __init__(self, cells: int, length: float, held: tuple[bool, bool]) -> None:
+    def __init__(self, cells: int, length: float, held: tuple[bool, bool], share: float = 1 / 6) -> None:
         h, n = length / cells, cells + 1 - sum(held)
         if n < 1:
             raise ValueError(f"{cells} cell(s) with both ends held leave no unknown.")
         first = 0.5 * sum(held)
         angle = (first + np.arange(n)) * (np.pi / cells)
-        stiffness, mass = 2 / h * (1 - np.cos(angle)), h / 3 * (2 + np.cos(angle))
+        stiffness, mass = _symbols(angle, h, share)
         self.eigenvalues = stiffness / mass
         squares = np.full(n, cells / 2)
         ends = np.array([], dtype=int)
@@ -73,23 +79,23 @@ class EvenAxis(Axis):
             squares[[0, -1]], ends = cells, np.array([0, n - 1])
         elif not all(held):
             ends = np.array([n - 1 if held[0] else 0])
-        self._ends, self._held = ends, held
-        self._scale = 1 / np.sqrt(squares * mass)
-        self.stiffness_diagonal, self.mass_diagonal = np.full(n, 2 / h), np.full(n, 2 * h / 3)
+        self._ends, self.held, self.cells = ends, held, cells
+        self.scale = 1 / np.sqrt(squares * mass)
+        self.stiffness_diagonal, self.mass_diagonal = np.full(n, 2 / h), np.full(n, h * (1 - 2 * share))
         self.stiffness_diagonal[ends] /= 2
         self.mass_diagonal[ends] /= 2
 
     def analyse(self, x: np.ndarray, axis: int) -> np.ndarray:
-        transform: Callable = dst if self._held[0] else dct
-        kind = 1 if self._held[0] == self._held[1] else 3
+        transform: Callable = dst if self.held[0] else dct
+        kind = 1 if self.held[0] == self.held[1] else 3
         # SciPy counts values at natural ends half.
         doubled = self._with_ends_doubled(x, axis)
-        return 0.5 * transform(doubled, type=kind, axis=axis) * _along(self._scale, axis, x.ndim)
+        return 0.5 * transform(doubled, type=kind, axis=axis) * _along(self.scale, axis, x.ndim)
 
     def synthesise(self, c: np.ndarray, axis: int) -> np.ndarray:
-        transform: Callable = dst if self._held[0] else dct
-        scaled = c * _along(self._scale, axis, c.ndim)
-        if self._held[0] != self._held[1]:
+        transform: Callable = dst if self.held[0] else dct
+        scaled = c * _along(self.scale, axis, c.ndim)
+        if self.held[0] != self.held[1]:
             return 0.5 * transform(scaled, type=2, axis=axis)
         return 0.5 * transform(self._with_ends_doubled(scaled, axis), type=1, axis=axis)
 
@@ -101,6 +107,47 @@ class EvenAxis(Axis):
         return out
 
 
+class PeriodicAxis(Axis):
+    """The same formulas round a circle: the eigenvectors are waves, by real Fourier transforms.
+
+    Coefficients are those of the cosines of 0 … ⌊n/2⌋ waves, then those of the sines of 1 … ⌈n/2⌉ − 1 waves.
+
+    Parameters
+    ----------
+    cells : int
+        At least 3; as many nodes.
+    length : float
+        Once round.
+    share : float
+        See :class:`EvenAxis`.
+    """
+
+    def __init__(self, cells: int, length: float, share: float = 1 / 6) -> None:
+        if cells < 3:
+            raise ValueError(f"A periodic axis needs at least 3 cells, not {cells}.")
+        h = length / cells
+        self.cosines = cells // 2 + 1
+        waves = np.append(np.arange(self.cosines), np.arange(1, (cells + 1) // 2))
+        stiffness, mass = _symbols(2 * np.pi * waves / cells, h, share)
+        self.eigenvalues = stiffness / mass
+        constant = (2 * waves) % cells == 0
+        self.scale = 1 / np.sqrt(np.where(constant, cells, cells / 2) * mass)
+        # A transform back counts waves and their conjugates, each 1/n.
+        self.back = self.scale * np.where(constant, cells, cells / 2)
+        self.stiffness_diagonal, self.mass_diagonal = np.full(cells, 2 / h), np.full(cells, h * (1 - 2 * share))
+
+    def analyse(self, x: np.ndarray, axis: int) -> np.ndarray:
+        waves = np.moveaxis(rfft(x, axis=axis), axis, -1)  # type: ignore[arg-type]
+        sines = -waves.imag[..., 1 : 1 + len(self) - self.cosines]
+        return np.moveaxis(np.concatenate([waves.real, sines], axis=-1) * self.scale, -1, axis)
+
+    def synthesise(self, c: np.ndarray, axis: int) -> np.ndarray:
+        scaled = np.moveaxis(c, axis, -1) * self.back
+        waves = scaled[..., : self.cosines].astype(complex)
+        waves.imag[..., 1 : 1 + len(self) - self.cosines] = -scaled[..., self.cosines :]
+        return np.moveaxis(irfft(waves, n=len(self), axis=-1), -1, axis)  # type: ignore[arg-type]
+
+
 class GeneralAxis(Axis):
     """Any symmetric K and positive M, by dense matrices.
 
@@ -110,16 +157,16 @@ class GeneralAxis(Axis):
     """
 
     def __init__(self, stiffness: np.ndarray, mass: np.ndarray) -> None:
-        self.eigenvalues, self._vectors = eigh(stiffness, mass)
+        self.eigenvalues, self.vectors = eigh(stiffness, mass)
         # The constant has the eigenvalue zero, which rounding leaves on either side of it.
         self.eigenvalues = np.maximum(self.eigenvalues, 0.0)
         self.stiffness_diagonal, self.mass_diagonal = np.diag(stiffness).copy(), np.diag(mass).copy()
 
     def analyse(self, x: np.ndarray, axis: int) -> np.ndarray:
-        return np.moveaxis(np.tensordot(self._vectors, x, (0, axis)), 0, axis)
+        return np.moveaxis(np.tensordot(self.vectors, x, (0, axis)), 0, axis)
 
     def synthesise(self, c: np.ndarray, axis: int) -> np.ndarray:
-        return np.moveaxis(np.tensordot(self._vectors, c, (1, axis)), 0, axis)
+        return np.moveaxis(np.tensordot(self.vectors, c, (1, axis)), 0, axis)
 
 
 def element_matrices(cells: int, length: float, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -150,6 +197,12 @@ def element_matrices(cells: int, length: float, nodes: np.ndarray) -> tuple[np.n
         stiffness[part, part] += (slopes.T * weights) @ slopes / h
         mass[part, part] += (values.T * weights) @ values * h
     return stiffness, mass
+
+
+def _symbols(angle: np.ndarray, h: float, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """What K and M multiply waves by that turn by an angle from node to node."""
+    bend = 1 - np.cos(angle)
+    return 2 / h * bend, h * (1 - 2 * share * bend)
 
 
 def _along(values: np.ndarray, axis: int, ndim: int) -> np.ndarray:

@@ -30,20 +30,27 @@ class FastDiagonalisation:
         aᵢ ≥ 0.
     mass : float
         c ≥ 0.
+    singular : bool
+        Whether A has a kernel of one dimension, the constants: solutions are then orthogonal to them, in the sense of
+        the mass matrix, and so is what is taken of right-hand sides.
 
     Raises
     ------
     ValueError
-        The matrix is not positive definite.
+        The matrix is not positive definite (but for the constants, if it is said to be singular).
     """
 
-    def __init__(self, axes: Sequence[Axis], stiffness: Sequence[float], mass: float = 0.0) -> None:
+    def __init__(
+        self, axes: Sequence[Axis], stiffness: Sequence[float], mass: float = 0.0, *, singular: bool = False
+    ) -> None:
         self.axes, self.stiffness, self.mass = tuple(axes), tuple(stiffness), float(mass)
         terms = [a * axis.eigenvalues for a, axis in zip(stiffness, axes, strict=True)]
         eigenvalues = reduce(np.add.outer, terms) + mass
-        if not eigenvalues.min() > 1e-14 * eigenvalues.max():
+        if singular:
+            eigenvalues.flat[np.argmin(eigenvalues)] = np.inf
+        if not eigenvalues.min() > 1e-14 * eigenvalues.max(initial=0.0, where=np.isfinite(eigenvalues)):
             raise ValueError(f"The matrix with stiffness {self.stiffness} and mass {mass:g} is not positive definite.")
-        self._inverse = 1 / eigenvalues
+        self.inverse_eigenvalues = 1 / eigenvalues
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,7 +61,7 @@ class FastDiagonalisation:
         """A⁻¹ b for arrays of the shape of the grid."""
         for i, axis in enumerate(self.axes):
             right = axis.analyse(right, i)
-        right = right * self._inverse
+        right = right * self.inverse_eigenvalues
         for i, axis in enumerate(self.axes):
             right = axis.synthesise(right, i)
         return right

@@ -5,6 +5,7 @@ from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField, Rule
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
+from sciml.solution.grid_field import GridField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, Status, load_solution
 
@@ -20,6 +21,7 @@ __all__ = [
     "Field",
     "FourierEvolution",
     "FourierField",
+    "GridField",
     "NetworkEvolution",
     "NetworkField",
     "Rule",

@@ -15,6 +15,7 @@ from sciml.problem.mesh import region_arrays, to_meshio
 from sciml.problem.mesh.topology import number_nodes
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import Field
+from sciml.solution.grid_field import GridField
 
 if TYPE_CHECKING:
     from sciml.solution.evolution import Evolution
@@ -40,7 +41,8 @@ def export_mesh(field: Field) -> MeshData:
     """The mesh that a field is written on.
 
     A finite element field keeps its own, with quadratic cells where its degree is 2 or more (ParaView probes no
-    higher degree; degrees 3 and 4 are sampled). Other fields use the domain's mesh, or a regular one on a box.
+    higher degree; degrees 3 and 4 are sampled), a grid field its grid. Other fields use the domain's mesh, or a regular
+    one on a box.
     """
     return _oriented(_export_mesh(field))
 
@@ -65,6 +67,8 @@ def _export_mesh(field: Field) -> MeshData:
         raise UnsupportedError(f"A field in {domain.dim} dimensions cannot be written for ParaView; it takes up to 3.")
     if isinstance(field, FEField):
         return quadratic(field.mesh) if field.degree > 1 else field.mesh
+    if isinstance(field, GridField):
+        return field.problem.domain.mesh(field.cells, "tensor")
     return domain.mesh(_CELLS_PER_AXIS[domain.dim]) if isinstance(domain, Box) else domain.mesh()
 
 

@@ -21,6 +21,7 @@ from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
+from sciml.solution.grid_field import GridField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.vtkhdf import write_vtkhdf
 
@@ -38,7 +39,7 @@ ADVICE: dict[str, str] = {
 RAISING = ("diverged", "outside_range")
 FORMAT = 2
 _KINDS = (
-    *(FEField, NetworkField, FourierField, ExactField),
+    *(FEField, NetworkField, FourierField, GridField, ExactField),
     *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
 )
 _FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}

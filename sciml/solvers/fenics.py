@@ -58,8 +58,9 @@ class FenicsOptions(SolverOptions):
         "times, one of several fields three times",
     )
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
-    linear_solver: Literal["auto", "direct", "gamg", "fast_diagonalisation"] = Field(
-        "auto", description="how linear systems are solved"
+    linear_solver: Literal["auto", "direct", "gamg", "fast_diagonalisation", "pyamg", "pyamg_rs"] = Field(
+        "auto",
+        description="how linear systems are solved; pyamg is smoothed aggregation by PyAMG, pyamg_rs Ruge–Stüben's",
     )
     stabilisation: Literal["auto", "none", "supg"] = Field(
         "auto", description="streamline upwinding of advection; auto where the mesh Péclet number exceeds 1"

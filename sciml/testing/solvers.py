@@ -20,7 +20,7 @@ from sciml.errors import OptionError, UnsupportedError
 from sciml.problem import Box, Dirichlet, Neumann, Periodic, Problem, Robin, ds, dx, scalar, vector
 from sciml.registry import load_solver
 from sciml.solution import Solution, load_solution
-from sciml.solvers.base import read_options
+from sciml.solvers.base import Range, read_options
 from sciml.solvers.run import solve
 
 __all__ = ["CASES", "SolverConformance"]
@@ -231,11 +231,23 @@ class SolverConformance:
         with pytest.raises(UnsupportedError, match=re.escape(reason)):
             solve(weak, self.solver, **self.options)
 
+    def test_what_is_tuned_exists(self) -> None:
+        """Tuning chooses among at least two legal values of each option, and leaves the resolution alone."""
+        solver = load_solver(self.solver)
+        for name, values in solver.tuning_space.items():
+            several = [values.at(share) for share in (0, 0.5, 1)] if isinstance(values, Range) else list(values)
+            assert len(several) > 1
+            for value in several:
+                assert getattr(read_options(solver, {name: value}), name) == value
+        assert solver.resolution not in solver.tuning_space
+        assert solver.resolution is None or solver.resolution in solver.Options.model_fields
+
     def test_same_seed_same_bits(self) -> None:
-        """The same seed gives the same solution to the last bit."""
+        """The same seed gives the same solution to the last bit; another one too where the solver says so."""
         points = CASES[self.first]().domain.sample(50, np.random.default_rng(0))
-        first, second = (self.solved(self.first, seed=3).evaluate(points) for _ in range(2))
+        first, second, other = (self.solved(self.first, seed=seed).evaluate(points) for seed in (3, 3, 4))
         assert np.array_equal(first, second)
+        assert np.array_equal(first, other) is not load_solver(self.solver).stochastic
 
     def test_leaves_no_trace(self) -> None:
         """Defaults of torch and all global generators are as they were."""

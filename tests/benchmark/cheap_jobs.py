@@ -110,6 +110,14 @@ def calls_exit(payload):
     sys.exit(4)
 
 
+def finds_the_disk_full(payload):
+    def full(source, target):
+        raise OSError(28, "No space left on device")
+
+    os.link = full
+    return {"value": 1}
+
+
 def leaves_children(payload):
     """Two children, one in a session of its own, that would sleep for long."""
     code = "import time; time.sleep(600)"

@@ -62,15 +62,15 @@ def test_an_interrupted_run_ends_its_processes_on_the_workers(cluster, make_job,
         if len(numbers(pids)) == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with open_ledger() as ledger, DaskExecutor(cluster.scheduler_address) as executor:
-        with pytest.raises(KeyboardInterrupt):
-            run_jobs(jobs, ledger, executor, interrupt)
+    address = cluster.scheduler_address
+    with open_ledger() as ledger, DaskExecutor(address) as executor, pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs, ledger, executor, interrupt)
     assert all_end(numbers(pids)) == []
     written = read_ledger(tmp_path / "run")
     assert [line["reason"] for line in written if line["kind"] == "attempt"] == ["interrupted"] * 2
 
 
-def test_one_of_two_workers_killed_in_the_middle(cluster, make_job, open_ledger, tmp_path, pids, all_end):
+def test_one_of_two_workers_killed_in_the_middle(cluster, make_job, open_ledger, tmp_path, pids, all_end, monkeypatch):
     jobs = [make_job(f"key{k}", seconds=0.3, pids=str(pids)) for k in range(8)]
     victim = workers(cluster)[0]
     threads = []
@@ -80,10 +80,9 @@ def test_one_of_two_workers_killed_in_the_middle(cluster, make_job, open_ledger,
             threads.append(victim)
             os.kill(victim, signal.SIGKILL)
 
+    monkeypatch.setattr("sciml.benchmark.runner._BETWEEN_REPORTS", 0.0)
     with open_ledger() as ledger, DaskExecutor(cluster.scheduler_address) as executor:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("sciml.benchmark.runner._BETWEEN_REPORTS", 0.0)
-            lines = run_jobs(jobs, ledger, executor, kill)
+        lines = run_jobs(jobs, ledger, executor, kill)
     assert threads, "no moment was found at which both workers were busy"
     assert all(line["reason"] is None for line in lines.values())
     written = read_ledger(tmp_path / "run")
@@ -139,10 +138,10 @@ def test_a_scheduler_that_is_lost(make_job, open_ledger, pids):
         n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=logging.CRITICAL
     )
     jobs = [make_job(f"key{k}", seconds=0.3, pids=str(pids)) for k in range(20)]
+    lost = pytest.raises(SchedulerError, match="was lost; what was recorded is kept")
+    with open_ledger() as ledger, lost, DaskExecutor(cluster.scheduler_address) as executor:
+        run_jobs(jobs, ledger, executor, lambda progress: cluster.close() if progress.all.done else None)
     with open_ledger() as ledger:
-        with pytest.raises(SchedulerError, match="was lost; what was recorded is kept"):
-            with DaskExecutor(cluster.scheduler_address) as executor:
-                run_jobs(jobs, ledger, executor, lambda progress: cluster.close() if progress.all.done else None)
         assert ledger.finished
 
 

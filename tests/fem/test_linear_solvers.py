@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ufl import Identity, as_vector, exp, grad, sin, sym, tr
+from ufl import Identity, as_vector, exp, grad, inner, sin, sym, tr
 
 from sciml import Box, Dirichlet, Mean, Neumann, Robin, solve, vector
 from sciml.errors import DivergenceError, OptionError
@@ -64,6 +64,60 @@ def test_multigrid_on_elasticity_needs_no_more_iterations_on_finer_meshes(poisso
     ]
     assert iterations[-1] < 40
     assert iterations[-1] <= 1.6 * iterations[0]
+
+
+@pytest.mark.parametrize("kind", ["pyamg", "pyamg_rs"])
+@pytest.mark.parametrize("name", ["Poisson", "Robin", "pure Neumann", "reaction", "elasticity"])
+def test_the_solutions_of_pyamg_are_the_direct_ones(poisson, name, kind):
+    problem = poisson(**PROBLEMS[name])
+    points = problem.domain.sample(50, np.random.default_rng(0))
+    before = np.random.get_state()[1].copy()
+    direct, other, again = (
+        solve(problem, cells=12, measure_error=False, linear_solver=s) for s in ("direct", kind, kind)
+    )
+    scale = np.abs(direct.evaluate(points)).max()
+    assert np.abs(direct.evaluate(points) - other.evaluate(points)).max() < 1e-8 * scale
+    assert np.array_equal(other.evaluate(points), again.evaluate(points))
+    assert 1 < other.details["linear_iterations"] < 100
+    assert other.details["linear_solver"].startswith("PyAMG")
+    assert np.array_equal(np.random.get_state()[1], before)
+
+
+def test_pyamg_knows_rigid_body_modes(poisson):
+    """With them its iterations grow slowly on the meshes of a body."""
+    problem = body(poisson, 3)
+    iterations = [
+        solve(problem, degree=1, cells=n, measure_error=False, linear_solver="pyamg").details["linear_iterations"]
+        for n in (4, 8, 12)
+    ]
+    assert iterations[-1] < 40
+    assert iterations[-1] <= 2 * iterations[0]
+
+
+def test_pyamg_on_a_nonlinear_law_and_in_time(poisson):
+    nonlinear = poisson(flux=lambda u: (1 + u**2) * grad(u), reaction=lambda u: u, exact=lambda x: sin(x[0]) * x[1])
+    with pytest.raises(OptionError, match="symmetric positive law"):
+        solve(nonlinear, cells=8, measure_error=False, linear_solver="pyamg")
+    energy = poisson(energy=lambda u: (1 + inner(grad(u), grad(u))) ** 0.5, flux=None, exact=lambda x: sin(x[0]) * x[1])
+    heat = poisson(damping=1.0, time=0.5, exact=lambda x, t: sin(x[0] + t) * x[1])
+    for problem in (energy, heat):
+        direct, other = (
+            solve(problem, cells=8, measure_error=False, linear_solver=s, **({"steps": 4} if problem.evolves else {}))
+            for s in ("direct", "pyamg")
+        )
+        points = problem.domain.sample(50, np.random.default_rng(0))
+        np.testing.assert_allclose(other.final.evaluate(points), direct.final.evaluate(points), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"symmetric": False}, {"definite": False}, {"fields": 2}, {"processes": 2}], ids=lambda c: next(iter(c))
+)
+@pytest.mark.parametrize("kind", ["pyamg", "pyamg_rs"])
+def test_pyamg_is_for_symmetric_positive_systems_of_one_process(kind, changes):
+    given = {"symmetric": True, "definite": True, "dim": 2, "n_dofs": 100}
+    assert choose_linear_solver(kind, **given).krylov == "cg"
+    with pytest.raises(OptionError, match=f"linear_solver={kind} needs a symmetric positive law of one field on one"):
+        choose_linear_solver(kind, **(given | changes))
 
 
 @pytest.mark.parametrize(("dim", "count"), [(2, 3), (3, 6)])

@@ -55,6 +55,12 @@ class TestSpectral(SolverConformance):
     tolerances = {"circle_1d": 1e-12, "torus_2d": 1e-7}
 
 
+class TestFastPoisson(SolverConformance):
+    solver = "fast_poisson"
+    options = {"cells": 32}
+    tolerances = {"poisson_1d": 1e-5, "poisson_2d": 1e-5}
+
+
 def test_every_solver_is_tested():
     tested = {cls.solver for cls in SolverConformance.__subclasses__()}
     assert tested == set(solver_names())

@@ -7,8 +7,8 @@ import pytest
 
 import sciml
 from sciml import Problem, load_problem, registry
-from sciml.errors import DeclarationError, ParameterError, UnknownNameError
-from sciml.solvers.base import Solver
+from sciml.errors import DeclarationError, OptionError, ParameterError, UnknownNameError, UnsupportedError
+from sciml.solvers.base import Range, Solver
 
 ONE = '''
 """A problem of a user's own."""
@@ -242,6 +242,81 @@ def test_solvers_of_other_packages(elsewhere):
     assert isinstance(registry.load_solver("magic"), Magic)
     with pytest.raises(UnknownNameError, match="did you mean 'magic'"):
         registry.load_solver("magik")
+
+
+OWN_SOLVER = """
+from sciml.solution import ADVICE, ExactField, Seconds, Solution
+from sciml.solvers.base import Solver, SolverOptions
+
+
+class Oracle(Solver):
+    name, title, Options = "oracle", "knows the answer", SolverOptions
+    stochastic = False
+
+    def supports(self, problem):
+        return None if problem.declaration.exact is not None else "nobody told it the answer"
+
+    def solve(self, problem, options, context):
+        return Solution(
+            problem=problem, field=ExactField(problem), solver=self.name, options=options.model_dump(),
+            status="converged", message=ADVICE["converged"], seconds=Seconds(), cpu_seconds=context.cpu_seconds,
+            iterations=0, seed=context.seed, versions={"sciml": "0"},
+        )
+
+
+SOLVER = Oracle()
+"""
+
+
+def test_a_solver_of_ones_own_stands_wherever_a_name_does(file, tmp_path, monkeypatch):
+    from sciml.benchmark.tasks import task_of
+    from sciml.benchmark.worker import run_cell, run_truth
+
+    path = file(OWN_SOLVER, "my_solver.py")
+    monkeypatch.chdir(tmp_path)
+    problem = load_problem("poisson/sine")
+    solver = registry.load_solver("./my_solver.py")
+    assert solver is registry.load_solver(path)
+    assert sciml.solve(problem, "./my_solver.py").error().relative_l2 == 0
+    rows = sciml.compare(problem, path, ("fenics", {"cells": 4})).as_dicts()
+    assert [row["solver"] for row in rows] == ["oracle", "fenics"]
+    assert rows[0]["relative_l2"] == 0
+    with pytest.raises(UnsupportedError, match="'./my_solver.py' cannot do .* nobody told it the answer"):
+        sciml.solve("elasticity/cook", "./my_solver.py")
+    task = task_of(problem, "named")
+    truth = run_truth({"task": task, "truth": {}, "file": str(tmp_path / "truths" / "t.h5")})
+    payload = {"task": task, "solver": path, "options": {}, "seed": 0, "placement": {"device": "cpu"}, "truth": truth}
+    result = run_cell(payload | {"folder": str(tmp_path), "repeats": 3})
+    assert (result["errors"]["relative_l2"], len(result["timings"])) == (0, 3)
+    assert "oracle" not in registry.solver_names()
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        (None, UnknownNameError, "There is no solver file"),
+        ("x = 1", DeclarationError, "sets SOLVER to nothing; it takes an object of a subclass of .*SOLVER = MySolver"),
+        ("SOLVER = 3", DeclarationError, "sets SOLVER to 3; it takes an object"),
+        (OWN_SOLVER.replace("Oracle()", "Oracle"), DeclarationError, "sets SOLVER to <class .*; it takes an object"),
+        (OWN_SOLVER.replace("name, title, Options", "name, title, _"), DeclarationError, "has no Options; set it in"),
+        (OWN_SOLVER.replace("def solve", "def solved"), DeclarationError, "cannot be imported: TypeError: .*abstract"),
+        ("1 / 0", DeclarationError, "cannot be imported: ZeroDivisionError"),
+    ],
+)
+def test_a_solver_file_with_a_mistake(file, tmp_path, text, error, message):
+    path = str(tmp_path / "none.py") if text is None else file(text, "my_solver.py")
+    with pytest.raises(error, match=message) as caught:
+        sciml.solve("poisson/sine", path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_range_of_values():
+    assert [Range(1.0, 3.0).at(share) for share in (0, 0.5, 1)] == [1, 2, 3]
+    assert [Range(1e-4, 1e-2, log=True).at(share) for share in (0, 0.5, 1)] == pytest.approx([1e-4, 1e-3, 1e-2])
+    with pytest.raises(OptionError, match=r"was given 2 to 1; it takes finite ends, low < high"):
+        Range(2, 1)
+    with pytest.raises(OptionError, match=r"log=True was given 0 as its low end; it takes one above 0"):
+        Range(0, 1, log=True)
 
 
 def test_importing_the_package_stays_light(file):

@@ -65,7 +65,7 @@ class FluxStencil:
         return out
 
     def march(self, duration: float, steps: int) -> np.ndarray:
-        """u at the end."""
+        """Values of u at the end."""
         dt = duration / steps
         u = np.zeros_like(self.mass)
         before = 0.5 * dt**2 * self.load * self.pulse(0.0) / self.mass
