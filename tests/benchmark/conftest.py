@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
+# `synthetic_runs` builds the folders of runs that never ran.
+sys.path.insert(0, str(Path(__file__).parent))
 
 from sciml import load_problem
 from sciml.benchmark.ledger import Ledger
