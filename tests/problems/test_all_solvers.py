@@ -31,6 +31,7 @@ CELLS_OF = {"allen_cahn/three_scales": 32}
 TINY = {
     "steps": 4,
     "modes": 16,
+    "nodes": 8,
     "measure_error": False,
     "width": 6,
     "depth": 1,
