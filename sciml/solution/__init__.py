@@ -1,5 +1,6 @@
 """Fields and solutions: evaluate, compare, export, draw."""
 
+from sciml.solution.chebyshev_field import ChebyshevEvolution, ChebyshevField
 from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField, Rule
@@ -11,6 +12,8 @@ from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, St
 
 __all__ = [
     "ADVICE",
+    "ChebyshevEvolution",
+    "ChebyshevField",
     "ErrorEstimate",
     "Errors",
     "Evolution",

@@ -15,6 +15,7 @@ import numpy as np
 from sciml.errors import OptionError, OutputError, ParameterError, UnsupportedError
 from sciml.files import hdf5_file, write_json
 from sciml.problem import Problem
+from sciml.solution.chebyshev_field import ChebyshevEvolution, ChebyshevField
 from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.export import write_pvd, write_vtu, write_xdmf
 from sciml.solution.fe_field import FEField
@@ -41,6 +42,7 @@ FORMAT = 2
 _KINDS = (
     *(FEField, NetworkField, FourierField, GridField, ExactField),
     *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
+    *(ChebyshevField, ChebyshevEvolution),
 )
 _FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}
 

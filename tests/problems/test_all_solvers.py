@@ -28,9 +28,13 @@ CELLS = {1: 256, 2: 4, 3: 2}
 CELLS_OF = {"allen_cahn/three_scales": 32}
 """Newton's method finds nothing on cells that cannot follow the solution's waves."""
 
+NODES_FOUND = {"allen_cahn/product", "allen_cahn/sine", "allen_cahn/three_scales", "nonlinear/minimal_surface"}
+"""Nor does it on so few nodes; there their number is left to the solver."""
+
 TINY = {
     "steps": 4,
     "modes": 16,
+    "nodes": 8,
     "measure_error": False,
     "width": 6,
     "depth": 1,
@@ -47,6 +51,8 @@ def tiny(problem: Problem, solver: str) -> dict[str, Any]:
     wanted: dict[str, Any] = dict(TINY)
     if isinstance(problem.domain, Box):
         wanted["cells"] = CELLS_OF.get(problem.name, CELLS.get(problem.dim))
+    if problem.name in NODES_FOUND:
+        del wanted["nodes"]
     if not problem.evolves or solver == "spectral":
         del wanted["steps"]
     if solver == "fast_poisson":

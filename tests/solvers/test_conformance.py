@@ -61,6 +61,21 @@ class TestFastPoisson(SolverConformance):
     tolerances = {"poisson_1d": 1e-5, "poisson_2d": 1e-5}
 
 
+class TestChebyshev(SolverConformance):
+    solver = "chebyshev"
+    options = {"nodes": 24}
+    tolerances = {
+        "poisson_1d": 1e-12,
+        "poisson_2d": 1e-12,
+        "robin_2d": 1e-12,
+        "nonlinear_2d": 1e-12,
+        "elastic_2d": 1e-11,
+        "heat_1d": 1e-11,
+        "wave_1d": 1e-10,
+        "circle_1d": 1e-4,
+    }
+
+
 def test_every_solver_is_tested():
     tested = {cls.solver for cls in SolverConformance.__subclasses__()}
     assert tested == set(solver_names())
