@@ -164,7 +164,7 @@ def test_every_failure_has_its_reason_and_harms_no_other(run):
     }
     assert "the parabola fell over" in found["raise"]["message"]
     assert all(line["message"] for act, line in found.items() if act != "well")
-    assert 0.03 < found["well"]["result"]["errors"]["relative_l2"] < 0.05
+    assert 0.03 < found["well"]["result"]["errors"]["relative_l2"] < 0.06
     assert (summary.cells, summary.done, summary.failed, summary.unfinished) == (7, 2, 5, 0)
     assert "NaN" not in json.dumps(list(lines.values()))
 
@@ -173,7 +173,7 @@ def test_tuning_chooses_on_tasks_of_its_own_and_nothing_runs_twice(run, folder):
     tuning = '[tuning]\ntrials = 3\nobjective = "error"\n'
     first, lines = run("", tuning, budget_seconds=0.0)
     assert (first.done, first.unfinished > 0) == (0, True)
-    summary, lines = run("", tuning)
+    _, lines = run("", tuning)
     told = json.loads((folder / "run" / "tuning.json").read_text())["parabola"]
     tuned, tested = of_stage(lines, "tuning"), of_stage(lines, "test")
     assert len(tuned) == len(told["trials"]) == 3
