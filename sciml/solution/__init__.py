@@ -1,5 +1,6 @@
 """Fields and solutions: evaluate, compare, export, draw."""
 
+from sciml.solution.cell_field import CellField
 from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField, Rule
@@ -10,6 +11,7 @@ from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, St
 
 __all__ = [
     "ADVICE",
+    "CellField",
     "ErrorEstimate",
     "Errors",
     "Evolution",
