@@ -114,7 +114,8 @@ print(json.dumps(out))
     assert solver == "deepxde"
     assert "pip install dolfinx-solver-real" in message
     assert "conda-forge fenics-dolfinx" in message
-    assert message.endswith("; deepxde can.")
+    assert "; deepxde" in message
+    assert message.endswith(" can.")
 
 
 # -- one file, and nothing elsewhere -----------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ def test_adding_a_problem_is_one_file(copy):
     (folder / "problems" / "plasma.py").write_text(examples()["problems/plasma.py"], encoding="utf-8")
     after = {row["problem"]: row for row in run("list", "--json")}
     assert set(after) - before == {"plasma/sheath"}
-    assert set(after["plasma/sheath"]["solvers"]) == {"deepxde", "fenics"}
+    assert set(after["plasma/sheath"]["solvers"]) >= {"deepxde", "fenics"}
     (row,) = run("solve", "plasma/sheath", "-o", "cells=8", "--json")
     assert row["status"] == "converged"
 
