@@ -1,5 +1,6 @@
 """Fields and solutions: evaluate, compare, export, draw."""
 
+from sciml.solution.cell_field import CellField
 from sciml.solution.chebyshev_field import ChebyshevEvolution, ChebyshevField
 from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.fe_field import FEField
@@ -14,6 +15,7 @@ __all__ = [
     "ADVICE",
     "ChebyshevEvolution",
     "ChebyshevField",
+    "CellField",
     "ErrorEstimate",
     "Errors",
     "Evolution",

@@ -15,6 +15,7 @@ import numpy as np
 from sciml.errors import OptionError, OutputError, ParameterError, UnsupportedError
 from sciml.files import hdf5_file, write_json
 from sciml.problem import Problem
+from sciml.solution.cell_field import CellField
 from sciml.solution.chebyshev_field import ChebyshevEvolution, ChebyshevField
 from sciml.solution.evolution import Evolution, ExactEvolution, FEEvolution, NetworkEvolution, exact_solution
 from sciml.solution.export import write_pvd, write_vtu, write_xdmf
@@ -40,7 +41,7 @@ ADVICE: dict[str, str] = {
 RAISING = ("diverged", "outside_range")
 FORMAT = 2
 _KINDS = (
-    *(FEField, NetworkField, FourierField, GridField, ExactField),
+    *(FEField, NetworkField, FourierField, GridField, CellField, ExactField),
     *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
     *(ChebyshevField, ChebyshevEvolution),
 )

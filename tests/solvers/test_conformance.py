@@ -49,6 +49,12 @@ class TestDeepxde(SolverConformance):
         assert solution.error().relative_l2 < 0.5
 
 
+class TestMultigrid(SolverConformance):
+    solver = "multigrid"
+    options = {"cells": 48}
+    tolerances = {"poisson_1d": 5e-4, "poisson_2d": 5e-4}
+
+
 class TestSpectral(SolverConformance):
     solver = "spectral"
     options = {"modes": 32}

@@ -161,7 +161,7 @@ def test_an_unsupported_problem_names_who_can(poisson, echo):
     ten = poisson(10, exact=lambda x: exp(-inner(x, x)))
     with pytest.raises(UnsupportedError, match="'fenics' cannot do .* at most 3 dimensions, .* has 10; echo can"):
         solve(ten)
-    with pytest.raises(UnsupportedError, match="'echo' cannot do .*: it has no exact solution; fenics can"):
+    with pytest.raises(UnsupportedError, match="'echo' cannot do .*: it has no exact solution; fenics .*can"):
         solve(poisson(), "echo")
     assert solve(ten, "echo").error().relative_l2 == 0
 
