@@ -11,8 +11,8 @@ from itertools import product
 from typing import Any
 
 from sciml.benchmark.suite import Method, Placement, ProblemEntry, Suite, TruthSettings
-from sciml.benchmark.tasks import task_of
-from sciml.benchmark.tuning import draw_trials
+from sciml.benchmark.tasks import Role, task_of
+from sciml.benchmark.tuning import draw_trials, search_space
 from sciml.errors import OptionError, ScimlError, SuiteError
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver
@@ -119,14 +119,9 @@ class Plan:
     def space(self, name: str) -> dict[str, Any]:
         """What the tuning of a method searches; empty where there is nothing to tune."""
         entries = [method for method in self.suite.methods if method.name == name]
-        first = entries[0]
         if self.suite.tuning is None or any(entry.why_untuned for entry in entries):
             return {}
-        given = next((entry.space for entry in entries if entry.space is not None), None)
-        own = load_solver(first.solver).tuning_space if given is None else given
-        taken = {key for entry in entries for key in entry.options}
-        taken |= {key for entry in entries for point in entry.points for key in point}
-        return {option: values for option, values in own.items() if option not in taken}
+        return search_space(self.suite, name)
 
     def test_cells(self, chosen: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
         """Cells on the tasks that are shown, with the options that tuning chose; the first seed of all comes first."""
@@ -183,7 +178,7 @@ class Plan:
         else:
             seeds, repeats = [statistics.seeds[0]], statistics.repeats
         for point, seed in product(method.points, seeds):
-            options = given_options(solver, placement) | method.options | dict(tuned) | point
+            options = given_options(solver, placement) | dict(tuned) | method.options | point
             about = {
                 "stage": stage,
                 "task": task.about,
@@ -253,7 +248,7 @@ def _tasks_of(suite: Suite, entry: ProblemEntry) -> Iterator[PlannedTask]:
     common = {name: values[0] for name, values in entry.parameters.items()}
     base = load_problem(entry.name, **common)
 
-    def planned(problem: Problem, role: str, given: Mapping[str, Any], suffix: str = "") -> PlannedTask:
+    def planned(problem: Problem, role: Role, given: Mapping[str, Any], suffix: str = "") -> PlannedTask:
         label = _label(entry.name, given, suffix)
         return PlannedTask(task_of(problem, role, label), entry, problem, truth)
 
@@ -268,9 +263,9 @@ def _tasks_of(suite: Suite, entry: ProblemEntry) -> Iterator[PlannedTask]:
         yield planned(base.with_parameters(**given), "out_of_range", common | given, "out of range")
     if suite.tuning is None:
         return
-    for given in entry.tuning:
+    for given in entry.tuning or ():
         yield planned(base.with_parameters(**given), "tuning", common | given, "for tuning")
-    if not entry.tuning and base.family.laws:
+    if entry.tuning is None and base.family.laws:
         for k in range(suite.tuning.members):
             yield planned(base.draw(k, suite.tuning.seed), "tuning", {}, f"member {k} for tuning")
 

@@ -192,7 +192,8 @@ def _tuned(run: _Run, truths: Mapping[str, Any]) -> tuple[dict[str, dict[str, An
     trials = {name: draw_trials(plan.space(name), tuning) for name in plan.suite.method_names}
     trials = {name: options for name, options in trials.items() if options}
     cells = plan.tuning_cells(trials)
-    jobs = list(_jobs(run, cells, truths))
+    # Trials that differ in an option which an entry fixes are one there.
+    jobs = list({job.key: job for job in _jobs(run, cells, truths)}.values())
     lines = run.work(jobs)
     missing = sum(job.key not in lines for job in jobs)
     if missing:

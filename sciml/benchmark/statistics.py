@@ -118,6 +118,11 @@ class Curve:
         """The most accurate point."""
         return min((p for p in self.points if p.works), key=lambda p: (p.error, p.cost), default=None)
 
+    @property
+    def coarsest(self) -> CurvePoint | None:
+        """The least accurate point."""
+        return max((p for p in self.points if p.works), key=lambda p: (p.error, -p.cost), default=None)
+
 
 @dataclass(frozen=True)
 class Reached:

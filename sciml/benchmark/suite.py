@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -22,7 +21,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from sciml.benchmark.checks import Bound, Check, Solve
 from sciml.benchmark.toml_lines import line_of, toml_lines
-from sciml.errors import SuiteError, unknown_name
+from sciml.errors import OptionError, SuiteError, unknown_name
+from sciml.solvers.base import Range
 
 __all__ = [
     "Accuracy",
@@ -198,8 +198,9 @@ class ProblemEntry(_Part):
         Values of parameters; several make a product.
     hidden : int or None
         Members drawn at random beside the named ones; the suite's number by default.
-    tuning : tuple of dict
-        Parameters that methods may be tuned on; members of the family, drawn with another seed, by default.
+    tuning : tuple of dict or None
+        Parameters that methods are tuned on, none where it is empty; by default members of the family, drawn with
+        another seed.
     out_of_range : tuple of dict
         Parameters that lie outside of what methods were tuned or trained on.
     baselines : tuple of Baseline
@@ -210,7 +211,7 @@ class ProblemEntry(_Part):
     name: str
     parameters: dict[str, Values] = Field(default_factory=dict)
     hidden: int | None = Field(None, ge=0)
-    tuning: tuple[dict[str, Any], ...] = ()
+    tuning: tuple[dict[str, Any], ...] | None = None
     out_of_range: tuple[dict[str, Any], ...] = ()
     baselines: tuple[Baseline, ...] = ()
     truth: TruthSettings | None = None
@@ -307,8 +308,8 @@ class Suite(_Part):
     ranking: bool = False
     needs_device: str | None = None
     limits: SuiteLimits = SuiteLimits()
-    statistics: Statistics = Statistics()
-    accuracy: Accuracy = Accuracy()
+    statistics: Statistics = Field(default_factory=lambda: Statistics.model_validate({}))
+    accuracy: Accuracy = Field(default_factory=lambda: Accuracy.model_validate({}))
     tuning: Tuning | None = None
     truth: TruthSettings = TruthSettings()
     problems: tuple[ProblemEntry, ...] = ()
@@ -491,9 +492,9 @@ def _check(suite: Suite, path: Path, lines: Any) -> None:
 
 def _check_space(method: str, option: str, values: Any, fail: Any) -> None:
     if isinstance(values, Mapping):
-        low, high = values.get("low"), values.get("high")
-        numbers = all(isinstance(v, (int, float)) and math.isfinite(v) for v in (low, high))
-        if set(values) - {"low", "high", "log"} or not numbers or not low < high or (values.get("log") and low <= 0):
+        try:
+            Range(**values)
+        except (TypeError, OptionError):
             fail(f"space {option!r} of {method!r} needs low < high (both > 0 with log = true), not {dict(values)}")
     elif not isinstance(values, (list, tuple)) or not values:
         fail(f"space {option!r} of {method!r} needs a list of values or {{low, high, log}}, not {values!r}")

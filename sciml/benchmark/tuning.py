@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from sciml.benchmark.suite import Tuning
+from sciml.benchmark.suite import Suite, Tuning
+from sciml.registry import load_solver
+from sciml.solvers.base import Range
 
-__all__ = ["Score", "Trial", "best_trial", "draw_trials", "score_trials"]
+__all__ = ["Score", "Trial", "best_trial", "draw_trials", "score_trials", "search_space"]
 
 _ATTEMPTS = 1000
 
@@ -44,6 +46,18 @@ class Trial:
     score: Score
 
 
+def search_space(suite: Suite, name: str) -> dict[str, Any]:
+    """What the tuning of a method may vary: the suite's space, else what the solver's users would try.
+
+    What every entry of the method fixes or sweeps over is left out; an entry that fixes an option keeps its value.
+    """
+    entries = [method for method in suite.methods if method.name == name]
+    given = next((entry.space for entry in entries if entry.space is not None), None)
+    space = load_solver(entries[0].solver).tuning_space if given is None else given
+    taken = set.intersection(*({key for part in (entry.options, *entry.points) for key in part} for entry in entries))
+    return {option: values for option, values in space.items() if option not in taken}
+
+
 def draw_trials(space: Mapping[str, Any], tuning: Tuning) -> list[dict[str, Any]]:
     """Configurations to try: the defaults first, then others drawn at random; all of a space that is small enough.
 
@@ -72,11 +86,8 @@ def draw_trials(space: Mapping[str, Any], tuning: Tuning) -> list[dict[str, Any]
 def _drawn(values: Any, generator: np.random.Generator) -> Any:
     if isinstance(values, (list, tuple)):
         return values[int(generator.integers(len(values)))]
-    get = values.get if isinstance(values, Mapping) else lambda name, default=None: getattr(values, name, default)
-    low, high = float(get("low")), float(get("high"))
-    if get("log", False):
-        return float(f"{math.exp(generator.uniform(math.log(low), math.log(high))):.3g}")
-    return float(f"{generator.uniform(low, high):.3g}")
+    span = values if isinstance(values, Range) else Range(**values)
+    return float(f"{span.at(float(generator.random())):.3g}")
 
 
 def score_trials(

@@ -13,6 +13,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ __all__ = ["run_cell", "run_truth"]
 
 _PRECISIONS = ("precision", "dtype")
 _FOR_SOLVING = 0.8
+_LEAST, _MOST_IN_A_ROW = 0.1, 50
+"""Seconds that a timing takes at least, by several solves in a row: CPU clocks may tick every 4 ms only."""
 
 
 def run_truth(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +82,7 @@ def run_cell(payload: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``status``, ``message``; what :func:`~sciml.benchmark.metrics.measure` returns; ``timings`` of each repeat
-        (``setup``, ``train``, ``solve``, ``post``, ``wall``, ``cpu``), ``warm_up``, medians ``cpu_seconds`` and
+        (``setup``, ``train``, ``solve``, ``post``, ``wall``, ``cpu``; means over as many ``solves`` in a row), ``warm_up``, medians ``cpu_seconds`` and
         ``wall_seconds``, ``repeats`` (``asked``, ``done``), ``one_off_cpu_seconds``, ``transfer_seconds``,
         ``peak_memory`` and ``device_memory`` in bytes, ``device``, ``device_name``, ``threads``, ``processes``,
         ``precision``, ``tf32``, ``iterations``, ``unknowns``, ``trainable_parameters``, ``error_estimate``, ``covered``
@@ -320,19 +323,31 @@ def copy_seconds(events: Any) -> float:
 def _repeated(
     run: Callable[[], Solution], asked: int, limit: float | None, place: Placement
 ) -> tuple[Solution, list[dict[str, float]]]:
-    """The last solution, and the seconds of each repeat."""
+    """The last solution, and the seconds of each repeat; of what is short, the mean of several solves in a row."""
     if torch.device(place.device).type == "cuda":
         torch.cuda.reset_peak_memory_stats(place.device)
     timings: list[dict[str, float]] = []
+    in_a_row = 1
     while True:
-        solution, clock = _timed(run, place)
-        seconds = solution.seconds
-        phases = {"setup": seconds.setup, "train": seconds.train, "solve": seconds.solve, "post": seconds.post}
-        timings.append(phases | {"wall": clock.wall, "cpu": clock.cpu})
-        used, longest = place.total(_cpu()), max(row["cpu"] for row in timings)
+        (solution, phases), clock = _timed(partial(_several, run, in_a_row), place)
+        if asked > 1 and not timings and in_a_row == 1 and place.agree(clock.wall < _LEAST):
+            in_a_row = min(_MOST_IN_A_ROW, math.ceil(_LEAST / max(clock.wall, 1e-6)))
+            continue
+        timings.append(phases | {"wall": clock.wall / in_a_row, "cpu": clock.cpu / in_a_row, "solves": in_a_row})
+        used, longest = place.total(_cpu()), in_a_row * max(row["cpu"] for row in timings)
         if len(timings) >= asked or place.agree(limit is not None and used + longest > _FOR_SOLVING * limit):
             return solution, timings
         del solution
+
+
+def _several(run: Callable[[], Solution], n: int) -> tuple[Solution, dict[str, float]]:
+    """The last of `n` solutions, and the mean seconds of each phase."""
+    solution = run()
+    phases = asdict(solution.seconds)
+    for _ in range(n - 1):
+        solution = run()
+        phases = {name: phases[name] + value for name, value in asdict(solution.seconds).items()}
+    return solution, {name: value / n for name, value in phases.items()}
 
 
 # -- what is told ------------------------------------------------------------------------------------------------------

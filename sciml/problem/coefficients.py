@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.interpolate import RegularGridInterpolator, make_interp_spline
 
 from sciml.errors import DeclarationError, DomainError
 from sciml.problem.parameters import Parameter
@@ -235,12 +234,14 @@ class GridCoefficient(Coefficient):
         inside = np.clip(points, [axis[0] for axis in self.axes], [axis[-1] for axis in self.axes])
         if self.order == 1:
             self._refuse(derivative)
+            from scipy.interpolate import RegularGridInterpolator  # slow to import, as all of scipy.interpolate
+
             return RegularGridInterpolator(self.axes, self.values)(inside)
         return self._spline()(inside, nu=[derivative.count(axis) for axis in range(points.shape[1])])
 
     def _spline(self) -> Any:
         """Tensor-product cubic spline through the values, built once."""
-        from scipy.interpolate import NdBSpline
+        from scipy.interpolate import NdBSpline, make_interp_spline
 
         if () not in self._splines:
             coefficients, knots = self.values, []

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import qmc
 
 from sciml.errors import ConditionError, DomainError
 from sciml.problem.mesh import MeshData, box_mesh
@@ -361,6 +360,8 @@ class Box(Domain):
 
 def sobol(n: int, dim: int, generator: np.random.Generator) -> np.ndarray:
     """The first `n` points of a scrambled Sobol sequence in [0, 1)^dim."""
+    from scipy.stats import qmc  # slow to import, and most processes need none of it
+
     sampler = qmc.Sobol(dim, scramble=True, rng=generator)
     return sampler.random_base2(max(n - 1, 0).bit_length())[:n]
 

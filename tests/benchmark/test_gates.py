@@ -48,12 +48,19 @@ def test_a_sound_run_breaks_no_gate(judged):
 def test_over_resolved_baseline(judged):
     """A baseline that is run only far finer than the network needs would be made to look slow."""
     synthetic = SyntheticRun()
-    synthetic.suite["methods"][0]["sweep"] = {"cells": [128, 160, 192, 224, 256]}
+    synthetic.suite["methods"][0]["sweep"] = {"cells": [2048, 2304, 2560, 3072, 4096]}
     run, findings = judged(synthetic.make())
     found = of(findings, "no over-resolved baseline")
     assert "FEM is over-resolved: its coarsest point" in found[0].reason
     assert "no ratio can be formed" in found[0].reason
     assert all("over-resolved" in reason for reason in reasons(run, findings, "PINN"))
+
+
+def test_a_baseline_that_is_better_and_cheaper_needs_no_coarser_points(judged):
+    synthetic = SyntheticRun()
+    synthetic.suite["methods"][0]["sweep"] = {"cells": [128, 160, 192, 224, 256]}
+    run, findings = judged(synthetic.make())
+    assert not [reason for reason in reasons(run, findings, "PINN") if reason and "over-resolved" in reason]
 
 
 def test_the_truth_timed_as_the_baseline(judged):
@@ -114,7 +121,7 @@ def test_defaults_do_not_hide_a_test_in_the_tuning_set():
 
 def test_hidden_members_and_tuning_members_need_different_seeds():
     suite = copy.deepcopy(SUITE)
-    suite["problems"][0]["tuning"] = []
+    del suite["problems"][0]["tuning"]
     suite["tuning"]["seed"] = suite["statistics"]["hidden_seed"]
     assert "methods are tuned on the hidden members" in " ".join(refusals(suite))
 

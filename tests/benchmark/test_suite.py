@@ -139,7 +139,7 @@ def test_shipped_suites_are_valid(name):
     suite = load_suite(name)
     assert suite.title
     assert suite.about
-    assert suite.cpu_hours <= 2
+    assert suite.cpu_hours <= 3
 
 
 def test_lines_of_nested_tables():

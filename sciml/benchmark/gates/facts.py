@@ -9,6 +9,7 @@ from typing import Any
 
 from sciml.benchmark.records import Candidate, Run
 from sciml.benchmark.suite import Method, ProblemEntry, Suite
+from sciml.benchmark.tuning import search_space
 from sciml.errors import ScimlError
 from sciml.registry import load_problem, load_solver
 from sciml.solvers.base import read_options
@@ -69,12 +70,11 @@ def same_options(solver: str, one: Mapping[str, Any], other: Mapping[str, Any]) 
 
 
 def space_of(suite: Suite, name: str) -> dict[str, Any]:
-    """What the tuning of a method may vary: the suite's space, else the solver's, without what is swept or fixed."""
-    entries = [method for method in suite.methods if method.name == name]
-    given = next((entry.space for entry in entries if entry.space is not None), None)
-    space = _solver_space(entries[0]) if given is None else dict(given)
-    taken = {key for entry in entries for point in (entry.options, *entry.points) for key in point}
-    return {option: values for option, values in space.items() if option not in taken}
+    """What the tuning of a method may vary; nothing where its solver cannot be loaded."""
+    try:
+        return search_space(suite, name)
+    except ScimlError:
+        return {}
 
 
 def _solver_space(method: Method) -> dict[str, Any]:

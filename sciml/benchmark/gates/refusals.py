@@ -119,14 +119,14 @@ def _tasks_apart(suite: Suite, entry: ProblemEntry) -> Iterator[str]:
     if suite.tuning is None:
         return
     tested = [full_parameters(entry.name, given) for given in (*entry.settings, *entry.out_of_range)]
-    for given in entry.tuning:
+    for given in entry.tuning or ():
         if full_parameters(entry.name, given) in tested:
             yield (
                 f"Problem {entry.name!r} is tuned on {given or 'its default parameters'}, which is also a test; tune "
                 f"on other parameters."
             )
     hidden = suite.statistics.hidden if entry.hidden is None else entry.hidden
-    if hidden and not entry.tuning and suite.tuning.seed == suite.statistics.hidden_seed and is_family(entry.name):
+    if hidden and entry.tuning is None and suite.tuning.seed == suite.statistics.hidden_seed and is_family(entry.name):
         yield (
             f"tuning.seed = statistics.hidden_seed = {suite.tuning.seed}, so methods are tuned on the hidden members "
             f"of {entry.name!r} that they are tested on; state another seed."

@@ -141,24 +141,29 @@ def truth_does_not_compete(run: Run) -> Iterator[Finding]:
 
 @gate("no over-resolved baseline", "Where a learned method is compared, a baseline was run at comparable accuracy.")
 def no_over_resolved_baseline(run: Run) -> Iterator[Finding]:
-    """A baseline that is far too accurate at its coarsest says nothing about its cost at the learned method's error."""
+    """A baseline that is far too accurate, and dear, at its coarsest says nothing of its cost at the learned error.
+
+    One that is cheaper too wins at any error, so that nothing need be known of coarser ones.
+    """
     for task in run.tasks:
         present = {row.candidate for row in run.rows_of(task.key)}
         for candidate in sorted(present):
             learned = curve_of(run, task.key, candidate, limited=False) if candidate.method in run.learned else None
-            if learned is None or learned.errors is None:
+            if learned is None or learned.best is None:
                 continue
             coarsest = {}
             for method in run.baselines(task.problem):
                 other = replace(candidate, method=method)
                 curve = curve_of(run, task.key, other, limited=False) if other in present else None
-                if curve is not None and curve.errors is not None and method not in run.learned:
-                    coarsest[method] = curve.errors[1]
-            if coarsest and max(coarsest.values()) * _OVER_RESOLVED < learned.errors[0]:
-                method = max(coarsest, key=lambda name: coarsest[name])
+                if curve is not None and curve.coarsest is not None and method not in run.learned:
+                    coarsest[method] = curve.coarsest
+            errors = {method: point.error for method, point in coarsest.items()}
+            dearer = all(point.cost > learned.best.cost for point in coarsest.values())
+            if coarsest and dearer and max(errors.values()) * _OVER_RESOLVED < learned.best.error:
+                method = max(errors, key=lambda name: errors[name])
                 yield broken(
-                    f"{task.label}: {method} is over-resolved: its coarsest point (error {coarsest[method]:.1e}) is "
-                    f"more than ten times better than the best of {candidate.method} ({learned.errors[0]:.1e}), so no "
+                    f"{task.label}: {method} is over-resolved: its coarsest point (error {errors[method]:.1e}) is "
+                    f"more than ten times better than the best of {candidate.method} ({learned.best.error:.1e}), so no "
                     f"ratio can be formed; sweep over coarser ones.",
                     Unranked(task.key, candidate.method),
                 )

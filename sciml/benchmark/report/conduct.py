@@ -52,7 +52,8 @@ def _methods(view: View) -> Table:
     rows = []
     for method in view.run.suite.methods:
         tuned = view.run.tuned.get(method.name)
-        chosen = text.options(tuned.chosen) if tuned and tuned.chosen else "–"
+        own = {k: v for k, v in (tuned.chosen or {}).items() if k not in method.options} if tuned else {}
+        chosen = text.options(own) if own else "its defaults" if tuned else "–"
         rows.append([method.name, method.solver, text.options(method.options), _sweep(method), chosen])
     columns = ["method", "solver", "fixed options", "swept over", "tuned to"]
     return Table(columns, rows, "Methods.", text_columns=len(columns))

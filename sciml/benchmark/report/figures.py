@@ -28,6 +28,7 @@ __all__ = ["error_cost", "rollouts"]
 _COLUMNS, _PANEL = 3, (3.4, 2.8)
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.75, 0.15, 0.75, 0.5
 _PANELS_PER_FIGURE = 9
+_DECADES = 1.5
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sciml",
@@ -152,10 +153,18 @@ def _panel(view: View, axis: Axes, task: Task) -> None:
         top = axis.get_xaxis_transform()
         axis.plot(failed, [0.985] * len(failed), "x", ms=5, mew=1.3, color=style["color"], transform=top, clip_on=False)
     _limits(view, axis, task)
-    for side in (axis.xaxis, axis.yaxis):
-        side.set_major_locator(LogLocator(numticks=7))
-        side.set_minor_locator(NullLocator())
-        side.set_major_formatter(FuncFormatter(_power))
+    _ticks(axis, "x")
+    _ticks(axis, "y")
+
+
+def _ticks(axis: Axes, which: str) -> None:
+    """Powers of ten; 1, 2 and 5 of each where hardly one lies in the range."""
+    side = getattr(axis, f"{which}axis")
+    low, high = getattr(axis, f"get_{which}lim")()
+    subs = (1.0,) if math.log10(high / low) > _DECADES else (1.0, 2.0, 5.0)
+    side.set_major_locator(LogLocator(subs=subs, numticks=7))
+    side.set_minor_locator(NullLocator())
+    side.set_major_formatter(FuncFormatter(_power))
 
 
 def _limits(view: View, axis: Axes, task: Task) -> None:
@@ -184,9 +193,7 @@ def _rollout_panel(view: View, axis: Axes, task: Task) -> None:
             same = [errors for times, errors in paths if len(times) == len(t)]
             wide = 2.2 if view.is_baseline(candidate, task.problem) else 1.6
             axis.plot(t, [median([errors[k] for errors in same]) for k in range(len(t))], lw=wide, **style)
-    axis.yaxis.set_major_locator(LogLocator(numticks=7))
-    axis.yaxis.set_minor_locator(NullLocator())
-    axis.yaxis.set_major_formatter(FuncFormatter(_power))
+    _ticks(axis, "y")
 
 
 def _paths(view: View, task: Task, candidate: Candidate) -> list[tuple[list[float], list[float]]]:
