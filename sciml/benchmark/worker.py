@@ -82,8 +82,9 @@ def run_cell(payload: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``status``, ``message``; what :func:`~sciml.benchmark.metrics.measure` returns; ``timings`` of each repeat
-        (``setup``, ``train``, ``solve``, ``post``, ``wall``, ``cpu``; means over as many ``solves`` in a row), ``warm_up``, medians ``cpu_seconds`` and
-        ``wall_seconds``, ``repeats`` (``asked``, ``done``), ``one_off_cpu_seconds``, ``transfer_seconds``,
+        (``setup``, ``train``, ``solve``, ``post``, ``wall``, ``cpu``, means over as many ``solves`` in a row),
+        ``warm_up``, medians ``cpu_seconds`` and ``wall_seconds``, ``repeats`` (``asked``, ``done``),
+        ``one_off_cpu_seconds``, ``transfer_seconds``,
         ``peak_memory`` and ``device_memory`` in bytes, ``device``, ``device_name``, ``threads``, ``processes``,
         ``precision``, ``tf32``, ``iterations``, ``unknowns``, ``trainable_parameters``, ``error_estimate``, ``covered``
         (the true error is at most the one that the solver states), ``details``, ``versions``. On several processes
