@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sciml.benchmark.ledger import LEDGER, read_ledger
 from sciml.benchmark.records import (
     ROLES,
     Attempt,
@@ -45,15 +46,9 @@ def read_run(folder: str | Path) -> Run:
         The folder is no run, or what it holds cannot be read.
     """
     folder = Path(folder)
-    ledger = folder / "ledger.jsonl"
-    if not ledger.is_file():
-        raise OutputError(
-            f"{folder} is not the folder of a benchmark run: there is no ledger.jsonl in it; give the folder that "
-            f"`sciml benchmark SUITE --out FOLDER` wrote."
-        )
-    lines = _lines(ledger)
-    if not lines or lines[0].get("kind") != "header":
-        raise OutputError(f"{ledger} does not start with a header, so it is not the ledger of a benchmark.")
+    lines = read_ledger(folder)
+    if lines[0]["kind"] != "header":
+        raise OutputError(f"{folder / LEDGER} does not start with a header, so it is not the ledger of a benchmark.")
     contents = [line for line in lines if line.get("kind") == "attempt"]
     attempts = tuple(_attempt(line) for line in contents)
     finished = [contents[place] for place in finished_attempts(attempts).values()]
@@ -75,29 +70,6 @@ def read_run(folder: str | Path) -> Run:
             (line["key"], int(line["session"]), int(line["attempt"])) for line in lines if line.get("kind") == "start"
         ),
     )
-
-
-def _lines(ledger: Path) -> list[dict[str, Any]]:
-    """All whole lines; a last one that was torn by a crash is left out."""
-    try:
-        texts = ledger.read_bytes().split(b"\n")
-    except OSError as error:
-        raise OutputError(f"{ledger} cannot be read: {error.strerror or error}.") from error
-    whole, torn = texts[:-1], texts[-1]
-    lines = []
-    for number, text in enumerate([*whole, torn], start=1):
-        if not text.strip():
-            continue
-        try:
-            line = json.loads(text)
-        except ValueError as error:
-            if number >= len(whole):
-                break
-            raise OutputError(f"{ledger}, line {number}: not a line of a ledger ({error}).") from None
-        if not isinstance(line, dict):
-            raise OutputError(f"{ledger}, line {number}: not a line of a ledger, which holds JSON objects.")
-        lines.append(line)
-    return lines
 
 
 def _suite(path: Path) -> Suite:

@@ -50,12 +50,12 @@ def test_a_broken_line_in_the_middle_is_named(synthetic, tmp_path):
     lines = (folder / "ledger.jsonl").read_text().splitlines()
     lines[5] = lines[5][:50]
     (folder / "ledger.jsonl").write_text("\n".join(lines) + "\n")
-    with pytest.raises(OutputError, match="line 6: not a line of a ledger"):
+    with pytest.raises(OutputError, match="line 6 is damaged"):
         read_run(folder)
 
 
 def test_folders_that_are_no_run(synthetic, tmp_path):
-    with pytest.raises(OutputError, match=r"is not the folder of a benchmark run: there is no ledger\.jsonl"):
+    with pytest.raises(OutputError, match=r"holds no run of a benchmark: there is no ledger\.jsonl"):
         read_run(tmp_path)
     (tmp_path / "ledger.jsonl").write_text('{"kind": "session"}\n')
     with pytest.raises(OutputError, match="does not start with a header"):

@@ -200,7 +200,7 @@ def test_a_suite_that_ranks_nothing(tmp_path):
 
 
 def test_a_folder_that_is_no_run(tmp_path):
-    with pytest.raises(OutputError, match="is not the folder of a benchmark run"):
+    with pytest.raises(OutputError, match="holds no run of a benchmark"):
         write_report(tmp_path)
 
 

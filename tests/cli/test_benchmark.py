@@ -98,7 +98,7 @@ def test_unranked_on_demand(sciml, suite):
         ("benchmark quick --devices cpu,cpu", "give one for each"),
         ("benchmark quick --rerun abc --out nowhere", "holds no run of a benchmark"),
         ("benchmark quick --scheduler tcp://127.0.0.1:1 --jobs 2", "--jobs is for this machine"),
-        ("report nowhere", "is not the folder of a benchmark run"),
+        ("report nowhere", "holds no run of a benchmark"),
     ],
 )
 def test_bad_input(sciml, command, said):

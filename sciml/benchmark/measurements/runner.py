@@ -28,9 +28,13 @@ _GIB = 2**30
 def overhead(n: int = 10) -> dict[str, float]:
     """Wall seconds that the runner costs, a cell: start-up, hand-over, watching, ledger.
 
-    `n` cells that import this package and return at once, one after the other on a local pool: wall time of the whole
-    run without what the processes spent in imports and in the function, divided by `n`, as ``"seconds_a_cell"``; and
-    the largest overhead that a cell was recorded with, as ``"largest"``.
+    `n` cells that import this package and return at once, one after the other on a local pool.
+
+    Returns
+    -------
+    dict
+        ``seconds_a_cell``, wall time of the whole run without what the processes spent in imports and in the function,
+        divided by `n`; ``largest``, the largest overhead that a cell was recorded with.
     """
     bounds = Limits(cpu_seconds=60, memory=2)
     jobs = [Job(f"cell{k}", f"cell {k}", "nothing", f"{_HERE}:_nothing", {"k": k}, bounds, {}) for k in range(n)]
@@ -48,10 +52,15 @@ def overhead(n: int = 10) -> dict[str, float]:
 
 
 def limits() -> dict[str, float]:
-    """By how much a process exceeds its limits before it is ended: ``"cpu_seconds"`` and ``"memory"`` (GiB).
+    """By how much a process exceeds its limits before it is ended.
 
     One process burns CPU seconds without end (limit 8, imports included), one fills memory as fast as it can (limit
     0.5 GiB).
+
+    Returns
+    -------
+    dict
+        ``cpu_seconds``, ``memory`` (GiB) beyond the limit.
     """
     burnt = run_limited(f"{_HERE}:_burn", {}, Limits(cpu_seconds=8, memory=2))
     filled = run_limited(f"{_HERE}:_fill", {}, Limits(cpu_seconds=60, memory=0.5))
