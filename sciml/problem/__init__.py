@@ -11,7 +11,7 @@ from sciml.problem.measures import ds, dx, part_id, part_name
 from sciml.problem.mesh import MeshData, box_mesh, curve_mesh, read_mesh
 from sciml.problem.meshdomain import DolfinxMesh, MeshDomain, MeshFile
 from sciml.problem.parameters import Parameter, parameter
-from sciml.problem.points import Points
+from sciml.problem.points import Points, grid_points
 from sciml.problem.problem import BoundaryPiece, Declaration, Problem
 from sciml.problem.quantities import PointValue
 from sciml.problem.random_fields import Realisation, random_field, threshold
@@ -57,6 +57,7 @@ __all__ = [
     "curve_mesh",
     "ds",
     "dx",
+    "grid_points",
     "parameter",
     "part_id",
     "part_name",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-__all__ = ["Lattice", "Points"]
+__all__ = ["Lattice", "Points", "grid_points"]
 
 _SAME = 1e-10
 _SPARSEST = 8
@@ -54,6 +55,11 @@ class Points:
         if grid > _SPARSEST * len(self.array):
             return None
         return Lattice([line for line, _ in found], tuple(index for _, index in found))
+
+
+def grid_points(lines: Sequence[np.ndarray]) -> np.ndarray:
+    """All points of a grid, the last axis fastest: ``(n, dim)`` from the coordinates along each axis."""
+    return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
 
 
 def _lines(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

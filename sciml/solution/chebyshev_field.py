@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sciml.errors import OutputError
 from sciml.forms import Derivative
@@ -16,9 +15,10 @@ from sciml.linear.chebyshev import (
     clenshaw_curtis_weights,
     coefficients_of_derivative,
 )
-from sciml.problem import Problem
+from sciml.problem import Problem, grid_points
 from sciml.solution.evolution import Evolution
-from sciml.solution.field import Field, Rule
+from sciml.solution.field import Rule
+from sciml.solution.series_field import SeriesField
 
 if TYPE_CHECKING:
     import h5py
@@ -30,7 +30,7 @@ _GRID_RATIO = 4
 _INSTANTS = 17
 
 
-class ChebyshevField(Field):
+class ChebyshevField(SeriesField):
     """A polynomial in each coordinate: Σ_k c_k Π_a T_{k_a}(s_a), s_a from −1 to 1 along each axis of the box.
 
     Evaluated by its sum at any points, exact to rounding, with derivatives of any order; points that form a grid are
@@ -50,22 +50,7 @@ class ChebyshevField(Field):
         self.problem, self.shape = problem, problem.shape
         self.coefficients = np.asarray(coefficients, dtype=float)
 
-    def evaluate(self, points: np.ndarray) -> np.ndarray:
-        return self._sum(self.coefficients, points).T.reshape(len(points), *self.shape)
-
-    def gradient(self, points: np.ndarray) -> np.ndarray:
-        k, dim = len(self.coefficients), self.problem.dim
-        parts = [self._derivative(Derivative(c, (axis,))) for c in range(k) for axis in range(dim)]
-        return self._sum(np.stack(parts), points).T.reshape(len(points), *self.shape, dim)
-
-    def jet(self, rule: Rule, keys: Sequence[Derivative]) -> dict[Derivative, torch.Tensor]:
-        if not keys:
-            return {}
-        values = self._sum(np.stack([self._derivative(key) for key in keys]), rule.points)
-        return {key: torch.tensor(column, dtype=torch.float64) for key, column in zip(keys, values, strict=True)}
-
     def _derivative(self, key: Derivative) -> np.ndarray:
-        """Coefficients of a derivative of any order of one component."""
         domain, out = self.problem.domain, self.coefficients[key.component]
         for axis in key.axes:
             out = coefficients_of_derivative(out, axis) * (2 / (domain.upper[axis] - domain.lower[axis]))
@@ -80,11 +65,9 @@ class ChebyshevField(Field):
             size = int(np.clip(wanted, 2 * n + 1, max(4 * n, 65)))
             lines.append(a + (b - a) * (1 + chebyshev_nodes(size)) / 2)
             weights.append((b - a) / 2 * clenshaw_curtis_weights(size))
-        points = np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
-        return Rule(points, np.prod([w.ravel() for w in np.meshgrid(*weights, indexing="ij")], axis=0))
+        return Rule(grid_points(lines), grid_points(weights).prod(axis=1))
 
     def _sum(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Sums at points ``(n, dim)`` → ``(len(coefficients), n)``."""
         domain = self.problem.domain
         points = np.asarray(points, dtype=float)
         out = np.full((len(coefficients), len(points)), np.nan)
@@ -105,9 +88,6 @@ class ChebyshevField(Field):
         size = max(1, _CHUNK // (coefficients.size // coefficients.shape[1]))
         blocks = np.array_split(np.arange(len(places)), -(-len(places) // size))
         return np.concatenate([_scattered(coefficients, places[rows]) for rows in blocks], axis=1)
-
-    def store(self, group: h5py.Group) -> None:
-        group.create_dataset("coefficients", data=self.coefficients)
 
     @classmethod
     def restore(cls, group: h5py.Group, problem: Problem) -> ChebyshevField:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from sciml.errors import OutputError
 from sciml.forms import Derivative
-from sciml.problem import Problem
+from sciml.problem import Problem, grid_points
 from sciml.problem.evolution import interpolation_weights
 from sciml.solution.evolution import Evolution
-from sciml.solution.field import Field, Rule
+from sciml.solution.field import Rule
+from sciml.solution.series_field import SeriesField
 
 if TYPE_CHECKING:
     import h5py
@@ -25,7 +24,7 @@ _NEAR = 6
 _GRID_RATIO = 4
 
 
-class FourierField(Field):
+class FourierField(SeriesField):
     """A real trigonometric polynomial: Σ_n c_n exp(2πi Σ_j n_j (x_j − lower_j)/length_j).
 
     Evaluated by its sum at any points, exact to rounding; points that form a grid are summed axis by axis.
@@ -56,22 +55,7 @@ class FourierField(Field):
         domain = self.problem.domain
         return [2 * np.pi * n / (b - a) for n, a, b in zip(self._waves, domain.lower, domain.upper, strict=True)]
 
-    def evaluate(self, points: np.ndarray) -> np.ndarray:
-        return self._sum(self.coefficients, points).T.reshape(len(points), *self.shape)
-
-    def gradient(self, points: np.ndarray) -> np.ndarray:
-        k, dim = len(self.coefficients), self.problem.dim
-        parts = [self._derivative(Derivative(c, (axis,))) for c in range(k) for axis in range(dim)]
-        return self._sum(np.stack(parts), points).T.reshape(len(points), *self.shape, dim)
-
-    def jet(self, rule: Rule, keys: Sequence[Derivative]) -> dict[Derivative, torch.Tensor]:
-        if not keys:
-            return {}
-        values = self._sum(np.stack([self._derivative(key) for key in keys]), rule.points)
-        return {key: torch.tensor(column, dtype=torch.float64) for key, column in zip(keys, values, strict=True)}
-
     def _derivative(self, key: Derivative) -> np.ndarray:
-        """Coefficients of a derivative of any order of one component."""
         out = self.coefficients[key.component]
         for axis in key.axes:
             factor = 1j * self._frequencies[axis]
@@ -101,7 +85,6 @@ class FourierField(Field):
         return np.moveaxis(values, 0, -1).reshape(*(n,) * dim, *self.shape)
 
     def _sum(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
-        """Sums at points ``(n, dim)`` → ``(len(coefficients), n)``."""
         weighted = coefficients * np.where(self._waves[-1] > 0, 2.0, 1.0)
         shifted = np.asarray(points, dtype=float) - self.problem.domain.lower
         if not len(shifted):
@@ -130,9 +113,6 @@ class FourierField(Field):
         for axis in range(last - 1, -1, -1):
             out = np.einsum("...kn,nk->...n", out, self._basis(shifted[:, axis], axis))
         return out.real
-
-    def store(self, group: h5py.Group) -> None:
-        group.create_dataset("coefficients", data=self.coefficients)
 
     @classmethod
     def restore(cls, group: h5py.Group, problem: Problem) -> FourierField:
@@ -186,4 +166,4 @@ def _checked(coefficients: np.ndarray, problem: Problem, lead: int) -> np.ndarra
 
 def _lattice(lower: np.ndarray, upper: np.ndarray, n: int) -> np.ndarray:
     lines = [a + (b - a) * np.arange(n) / n for a, b in zip(lower, upper, strict=True)]
-    return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
+    return grid_points(lines)

@@ -93,6 +93,10 @@ class Context:
         """CPU seconds of this process since the solver was started."""
         return time.process_time() - self._cpu
 
+    def within(self, options: SolverOptions) -> bool:
+        """Whether the option `cpu_seconds` leaves time."""
+        return options.cpu_seconds is None or self.cpu_seconds < options.cpu_seconds
+
 
 @dataclass(frozen=True)
 class Range:

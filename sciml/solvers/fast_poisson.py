@@ -14,7 +14,7 @@ from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import PointwiseOperator, analyse, boundary_residual, condition_value, number, strong_residual
 from sciml.forms.splitting import linear_split
 from sciml.linear import FEWEST_CELLS, FastPoisson, Side
-from sciml.problem import Box, Condition, Dirichlet, Neumann, Periodic, Problem
+from sciml.problem import Box, Condition, Dirichlet, Neumann, Periodic, Problem, grid_points
 from sciml.solution import ADVICE, ErrorEstimate, GridField, Seconds, Solution, measure_errors
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 
@@ -292,7 +292,7 @@ def _on_grid(
     out = []
     for first in range(0, shape[0], layers):
         slab = [lines[0][first : first + layers], *lines[1:]]
-        points = np.stack([g.ravel() for g in np.meshgrid(*slab, indexing="ij")], axis=1)
+        points = grid_points(slab)
         found = -residual.at(points, None if normal is None else np.broadcast_to(normal, points.shape))
         bad = np.flatnonzero(~np.isfinite(found))
         if len(bad):

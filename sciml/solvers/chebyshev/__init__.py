@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -88,9 +89,7 @@ class ChebyshevSolver(Solver):
 
     def solve(self, problem: Problem, options: ChebyshevOptions, context: Context) -> Solution:
         start = time.perf_counter()
-
-        def within() -> bool:
-            return options.cpu_seconds is None or context.cpu_seconds < options.cpu_seconds
+        within = partial(context.within, options)
 
         try:
             refined = solve_to_accuracy(

@@ -34,7 +34,7 @@ from sciml.linear import (
     differentiation_matrix,
     interpolation_matrix,
 )
-from sciml.problem import Condition, Dirichlet, Periodic, Problem
+from sciml.problem import Condition, Dirichlet, Periodic, Problem, grid_points
 
 __all__ = ["Collocation", "Grid", "Harmonic", "Linearised", "resting_state"]
 
@@ -61,7 +61,7 @@ class Grid:
     def points(self) -> np.ndarray:
         """``(n_points, axes)``."""
         lines = [_between(a, b, chebyshev_nodes(n)) for (a, b), n in zip(self.bounds, self.shape)]
-        return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
+        return grid_points(lines)
 
     @cached_property
     def places(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -95,9 +96,7 @@ class MultigridSolver(Solver):
         )
         ready = time.perf_counter()
         context.report(Progress("multigrid"))
-
-        def within() -> bool:
-            return options.cpu_seconds is None or context.cpu_seconds < options.cpu_seconds
+        within = partial(context.within, options)
 
         result = multigrid.solve(
             system.right, tolerance=options.tolerance, max_iterations=options.max_iterations, within=within

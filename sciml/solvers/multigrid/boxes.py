@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciml.linear import DIRICHLET, FLUID, SOLID, Cells
-from sciml.problem import Box, Condition, Dirichlet, Problem
+from sciml.problem import Box, Condition, Dirichlet, Problem, grid_points
 from sciml.solution import CellField
 from sciml.solvers.multigrid.law import Law, fluxes, held_values, law_of, right_side
 
@@ -68,7 +68,7 @@ class BoxSystem:
         labels = np.full([n + 2 for n in self.shape], SOLID, dtype=np.int8)
         labels[(slice(1, -1),) * self.problem.dim] = FLUID
         held = np.zeros((self.problem.dim, *self.shape))
-        self.right = right_side(self.problem, _crossings(self._centres)).reshape(self.shape).copy()
+        self.right = right_side(self.problem, grid_points(self._centres)).reshape(self.shape).copy()
         for side in self._sides:
             own, weight = self._layer(side), float(weights[side.axis])
             points, shape = self._points(side, self._centres)
@@ -96,7 +96,7 @@ class BoxSystem:
         domain = self.problem.domain
         place = (domain.upper if side.upper else domain.lower)[side.axis]
         own = [np.array([place]) if axis == side.axis else line for axis, line in enumerate(lines)]
-        return _crossings(own), tuple(len(line) for axis, line in enumerate(own) if axis != side.axis)
+        return grid_points(own), tuple(len(line) for axis, line in enumerate(own) if axis != side.axis)
 
     def _fluxes(self, side: _Side, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         normals = np.zeros(points.shape)
@@ -127,8 +127,3 @@ class BoxSystem:
             ratio = self.widths[side.axis] / (2 * self.law.diffusion[side.axis])
             beside = (beside + ratio * g) / (1 + ratio * alpha)
         return np.expand_dims(beside, side.axis)
-
-
-def _crossings(lines: list[np.ndarray]) -> np.ndarray:
-    """Where lines cross, row-major: ``(n, dim)``."""
-    return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import product
 from typing import Any, Literal
 
@@ -109,9 +110,7 @@ class SpectralSolver(Solver):
 
     def solve(self, problem: Problem, options: SpectralOptions, context: Context) -> Solution:
         start = time.perf_counter()
-
-        def within() -> bool:
-            return options.cpu_seconds is None or context.cpu_seconds < options.cpu_seconds
+        within = partial(context.within, options)
 
         try:
             outcome = solve_levels(

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from sciml.problem import Domain
+from sciml.problem import Domain, grid_points
 
 __all__ = ["Grid"]
 
@@ -41,14 +41,14 @@ class Grid:
             low + (high - low) * np.arange(self.modes) / self.modes
             for low, high in zip(domain.lower, domain.upper, strict=True)
         ]
-        return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
+        return grid_points(lines)
 
     @cached_property
     def waves(self) -> np.ndarray:
         """Whole numbers of periods along each axis ``(n_waves, dim)``."""
         whole = np.rint(np.fft.fftfreq(self.modes) * self.modes).astype(int)
         lines = [whole] * (self.dim - 1) + [np.arange(self.modes // 2 + 1)]
-        return np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
+        return grid_points(lines)
 
     @cached_property
     def wave_vectors(self) -> np.ndarray:
