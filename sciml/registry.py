@@ -27,7 +27,7 @@ from sciml.problem import Box, Problem
 if TYPE_CHECKING:
     from sciml.solvers.base import Solver
 
-__all__ = ["fingerprint", "load_problem", "load_solver", "problem_classes", "solver_names"]
+__all__ = ["absolute_name", "fingerprint", "load_problem", "load_solver", "problem_classes", "solver_names"]
 
 
 def _snake(name: str) -> str:
@@ -106,6 +106,12 @@ def _from_catalogue(name: str, parameters: dict[str, Any]) -> Problem:
 def _is_path(name: str) -> bool:
     path = name.rsplit(":", 1)[0] if ".py:" in name else name
     return path.endswith(".py") or name.startswith(("./", "../", "/"))
+
+
+def absolute_name(name: str, folder: Path) -> str:
+    """A name as it is; the path of a file, with what it picks there, made absolute if it is relative to a folder."""
+    file, dot, rest = name.partition(".py")
+    return f"{(folder / f'{file}.py').resolve()}{rest}" if dot else name
 
 
 def _from_file(name: str, parameters: dict[str, Any]) -> Problem:

@@ -17,7 +17,7 @@ from rich.table import Table
 from sciml.benchmark.measuring import find_measurement
 from sciml.benchmark.process import Limits, Outcome, run_limited
 from sciml.errors import OptionError, unknown_name
-from sciml.registry import load_problem, load_solver
+from sciml.registry import absolute_name, load_problem, load_solver
 from sciml.solvers.run import check_request
 
 __all__ = [
@@ -191,15 +191,13 @@ class Check(_Part):
 
     def relative_to(self, folder: Path) -> Check:
         """The same with paths of files, which are relative to the folder, made absolute."""
-
-        def absolute(name: str) -> str:
-            file, dot, rest = name.partition(".py")
-            return f"{(folder / f'{file}.py').resolve()}{rest}" if dot else name
-
         if self.measure is not None:
-            return self.model_copy(update={"measure": absolute(self.measure)})
+            return self.model_copy(update={"measure": absolute_name(self.measure, folder)})
         assert self.solve is not None
-        files = {"problem": absolute(self.solve.problem), "solver": absolute(self.solve.solver)}
+        files = {
+            "problem": absolute_name(self.solve.problem, folder),
+            "solver": absolute_name(self.solve.solver, folder),
+        }
         return self.model_copy(update={"solve": self.solve.model_copy(update=files)})
 
 

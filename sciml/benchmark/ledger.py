@@ -16,14 +16,15 @@ from typing import Any, Self
 from sciml.benchmark.process import Outcome
 from sciml.errors import OutputError
 
-__all__ = ["LEDGER", "LOSSES_ALLOWED", "Ledger", "read_ledger"]
+__all__ = ["LEDGER", "LOST", "FinishedLines", "Ledger", "read_ledger"]
 
 LEDGER = "ledger.jsonl"
 """Name of the file in the folder of a run."""
-LOSSES_ALLOWED = 3
-"""A job whose worker was lost this often is given up."""
+LOST = ("interrupted", "worker_lost")
+"""Reasons of attempts that do not finish a job."""
 
 _LOCK = "ledger.lock"
+_LOSSES_ALLOWED = 3
 _FORMAT = 1
 _IDENTITY = ("suite", "digest", "version")
 
@@ -70,6 +71,30 @@ def _whole_lines(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]
     return lines, size
 
 
+class FinishedLines:
+    """Which attempt counts for each job: the last that was not lost, or else the third whose worker was.
+
+    Attributes
+    ----------
+    lines : dict
+        Key → line, of the jobs that are finished.
+    """
+
+    def __init__(self) -> None:
+        self.lines: dict[str, dict[str, Any]] = {}
+        self._losses: Counter[str] = Counter()
+
+    def note(self, line: dict[str, Any]) -> None:
+        """Take in the line of an attempt."""
+        key, reason = line["key"], line.get("reason")
+        if reason not in LOST:
+            self.lines[key] = line
+        elif reason == "worker_lost":
+            self._losses[key] += 1
+            if self._losses[key] >= _LOSSES_ALLOWED:
+                self.lines.setdefault(key, line)
+
+
 class Ledger:
     """The ledger of a run, open for appending by one process alone; a context manager.
 
@@ -100,11 +125,11 @@ class Ledger:
 
     def __init__(self, folder: str | Path, *, suite: str, digest: str, version: str, title: str = "") -> None:
         self.path = Path(folder) / LEDGER
-        self.finished: dict[str, dict[str, Any]] = {}
+        self._finished = FinishedLines()
+        self.finished = self._finished.lines
         self.session = self._sessions = 0
         self.cpu_seconds = 0.0
         self._attempts: Counter[str] = Counter()
-        self._losses: Counter[str] = Counter()
         self._open: dict[str, dict[str, Any]] = {}
         header = {"kind": "header", "format": _FORMAT, "suite": suite, "digest": digest, "version": version}
         try:
@@ -232,10 +257,7 @@ class Ledger:
             self._open[key] = {name: line[name] for name in ("key", "session", "attempt")}
         elif line["kind"] == "attempt":
             self._open.pop(key, None)
-            self._losses[key] += line["reason"] == "worker_lost"
-            given_up = line["reason"] == "worker_lost" and self._losses[key] >= LOSSES_ALLOWED
-            if given_up or line["reason"] not in ("interrupted", "worker_lost"):
-                self.finished[key] = line
+            self._finished.note(line)
 
     def _append(self, line: dict[str, Any]) -> None:
         data = (json.dumps(line, allow_nan=False, ensure_ascii=False) + "\n").encode()

@@ -13,7 +13,7 @@ import numpy as np
 
 from sciml.solvers.base import package_versions
 
-__all__ = ["NOMINAL_GFLOPS", "PACKAGES", "matmul_rate", "provenance", "scale"]
+__all__ = ["NOMINAL_GFLOPS", "PACKAGES", "cpu_model", "matmul_rate", "provenance", "scale"]
 
 NOMINAL_GFLOPS = 49.0
 """Bounds in CPU seconds are meant for a core with this float64 matrix product."""
@@ -74,7 +74,7 @@ def provenance() -> dict[str, Any]:
 
 def _machine() -> dict[str, Any]:
     return {
-        "cpu": _cpu_model(),
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "memory": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "platform": platform.platform(),
@@ -84,7 +84,8 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _cpu_model() -> str:
+def cpu_model() -> str:
+    """What the processor calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from scipy.fft import dctn
 
-from sciml.problem import Box, Interval
+from sciml.problem import Box, Interval, grid_points
 from sciml.solution import Errors, Evolution, Field, NetworkEvolution, NetworkField, measure_errors
 
 __all__ = ["BANDS", "band_errors", "compare_quantities", "in_float64", "measure", "rollout"]
@@ -143,7 +143,7 @@ def band_errors(
     if domain.dim > 3:
         return None, "frequencies are told apart in up to three dimensions"
     lines = [a + (b - a) * (np.arange(_GRID[domain.dim]) + 0.5) / _GRID[domain.dim] for a, b in _ends(domain)]
-    points = np.stack([g.ravel() for g in np.meshgrid(*lines, indexing="ij")], axis=1)
+    points = grid_points(lines)
     blocks = (truth if isinstance(truth, Field) else truth.final).blocks
     sums = np.zeros((len(blocks), len(BANDS) + 1))
     for own, true in _states(field, truth, instants):

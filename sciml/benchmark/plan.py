@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
+from sciml.benchmark.placing import placed_options, precision_obstacle
+from sciml.benchmark.records import Cannot
 from sciml.benchmark.suite import Method, Placement, ProblemEntry, Suite, TruthSettings
 from sciml.benchmark.tasks import Role, task_of
 from sciml.benchmark.tuning import draw_trials, search_space
 from sciml.errors import OptionError, ScimlError, SuiteError
 from sciml.problem import Problem
 from sciml.registry import load_problem, load_solver
-from sciml.solvers.base import Solver, read_options
+from sciml.solvers.base import read_options
 from sciml.solvers.run import check_request
 
-__all__ = ["Cannot", "Cell", "Plan", "PlannedTask", "make_plan", "placement_of"]
-
-_PRECISION_OPTIONS = ("precision", "dtype")
+__all__ = ["Cell", "Plan", "PlannedTask", "make_plan", "placement_of"]
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,6 @@ class PlannedTask:
 
 
 @dataclass(frozen=True)
-class Cannot:
-    """A method that cannot do a task, and why not."""
-
-    method: str
-    problem: str
-    placement: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Cell:
     """One run of one method on one task.
 
@@ -79,9 +69,16 @@ class Cell:
     repeats: int
 
     @property
-    def identity(self) -> str:
-        """Hash of what decides the result; the method's name does not."""
-        names = ("stage", "solver", "options", "seed", "placement")
+    def key(self) -> str:
+        """Hash of what decides the result, and of the method that it is a result of."""
+        return self._hash("stage", "method", "solver", "options", "seed", "placement")
+
+    @property
+    def work(self) -> str:
+        """Hash of what decides the result alone."""
+        return self._hash("stage", "solver", "options", "seed", "placement")
+
+    def _hash(self, *names: str) -> str:
         content = {name: self.about[name] for name in names} | {"task": self.about["task"]["key"]}
         return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -131,7 +128,6 @@ class Plan:
             for method, placement in self._pairs(task, self.suite.placements)
             for cell in self._cells("test", task, method, placement, chosen.get(method.name, {}), None)
         ]
-        _refuse_twins(cells)
         order = {seed: k for k, seed in enumerate(self.suite.statistics.seeds)}
         return sorted(cells, key=lambda cell: order.get(cell.about["seed"], 0))
 
@@ -177,8 +173,10 @@ class Plan:
             seeds, repeats = list(statistics.seeds), 1
         else:
             seeds, repeats = [statistics.seeds[0]], statistics.repeats
+        place = placement_of(placement)
         for point, seed in product(method.points, seeds):
-            options = given_options(solver, placement) | dict(tuned) | method.options | point
+            # What is fixed for these problems, and the placement, go before what was tuned for all.
+            options = dict(tuned) | placed_options(solver, method.options | point, place)
             about = {
                 "stage": stage,
                 "task": task.about,
@@ -188,7 +186,7 @@ class Plan:
                 "point": point,
                 "trial": trial,
                 "seed": seed,
-                "placement": placement_of(placement),
+                "placement": place,
             }
             yield Cell(about, repeats)
 
@@ -219,18 +217,8 @@ def make_plan(suite: Suite) -> Plan:
     for task in tasks:
         for method, placement in plan._pairs(task, suite.placements):
             _check_options(task, method, placement)
+    _refuse_twins(plan.test_cells({}))
     return plan
-
-
-def given_options(solver: Solver, placement: Placement) -> dict[str, Any]:
-    """Options that a cell sets: no measurement of a solver's own error beside the solve, threads and precision."""
-    known = solver.Options.model_fields
-    options: dict[str, Any] = {"measure_error": False} if "measure_error" in known else {}
-    if "threads" in known:
-        options["threads"] = placement_of(placement)["threads"]
-    if placement.precision != "float64":
-        options[next(name for name in _PRECISION_OPTIONS if name in known)] = placement.precision
-    return options
 
 
 def placement_of(placement: Placement) -> dict[str, Any]:
@@ -280,16 +268,14 @@ def _label(name: str, given: Mapping[str, Any], suffix: str) -> str:
 def _obstacle(task: PlannedTask, method: Method, placement: Placement) -> str | None:
     """Why a method cannot do a task at a placement, or None."""
     solver = load_solver(method.solver)
-    if placement.precision != "float64" and not set(_PRECISION_OPTIONS) & set(solver.Options.model_fields):
-        return "it computes in float64 only"
-    return solver.supports(task.problem)
+    return precision_obstacle(solver, placement.precision) or solver.supports(task.problem)
 
 
 def _check_options(task: PlannedTask, method: Method, placement: Placement) -> None:
-    solver = load_solver(method.solver)
+    solver, place = load_solver(method.solver), placement_of(placement)
     for point in method.points:
-        options = given_options(solver, placement) | method.options | point
         try:
+            options = placed_options(solver, method.options | point, place)
             check_request(task.problem, method.solver, options, placement.device)
         except ScimlError as error:
             raise type(error)(f"Method {method.name!r} on {task.about['label']}: {error}") from error
@@ -315,7 +301,7 @@ def _refuse_twins(cells: list[Cell]) -> None:
     """
     seen: dict[str, Cell] = {}
     for cell in cells:
-        twin = seen.setdefault(cell.identity, cell)
+        twin = seen.setdefault(cell.work, cell)
         if twin is not cell:
             raise SuiteError(
                 f"Two cells are the same: {twin.label} and {cell.label}; take one of them out of the suite, or give "

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sciml.benchmark.ledger import LEDGER, read_ledger
+from sciml.benchmark.ledger import LEDGER, FinishedLines, read_ledger
 from sciml.benchmark.records import (
     ROLES,
     Attempt,
@@ -24,7 +24,6 @@ from sciml.benchmark.records import (
     Task,
     Truth,
     Tuned,
-    finished_attempts,
 )
 from sciml.benchmark.suite import Suite
 from sciml.errors import OutputError
@@ -50,14 +49,16 @@ def read_run(folder: str | Path) -> Run:
     if lines[0]["kind"] != "header":
         raise OutputError(f"{folder / LEDGER} does not start with a header, so it is not the ledger of a benchmark.")
     contents = [line for line in lines if line.get("kind") == "attempt"]
-    attempts = tuple(_attempt(line) for line in contents)
-    finished = [contents[place] for place in finished_attempts(attempts).values()]
+    seen = FinishedLines()
+    for line in contents:
+        seen.note(line)
+    finished = list(seen.lines.values())
     return Run(
         folder=folder,
         header=lines[0],
         suite=_suite(folder / "suite.json"),
         sessions=tuple(_session(line) for line in lines if line.get("kind") == "session"),
-        attempts=attempts,
+        attempts=tuple(_attempt(line) for line in contents),
         rows=tuple(_row(line) for line in finished if line.get("stage") == "test"),
         truths={
             line["task"]["key"]: Truth.read(line["result"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 from sciml.benchmark.suite import Method, Placement, ProblemEntry, Suite
 
 __all__ = [
-    "LOST",
     "ROLES",
     "Attempt",
     "Candidate",
@@ -24,12 +23,8 @@ __all__ = [
     "Task",
     "Truth",
     "Tuned",
-    "finished_attempts",
 ]
 
-LOST = ("interrupted", "worker_lost")
-"""Reasons of attempts that do not finish a cell."""
-_LOST_FOR_GOOD = 3
 ROLES = ("named", "hidden", "out_of_range", "tuning")
 
 
@@ -349,17 +344,3 @@ class Run:
 
 def _is_of(row: Row, method: str | None, candidate: Candidate | None) -> bool:
     return (method is None or row.method == method) and (candidate is None or row.candidate == candidate)
-
-
-def finished_attempts(attempts: Sequence[Attempt]) -> dict[str, int]:
-    """Which attempt counts for each cell: the last that was not lost, or the third that was; cells without one lack."""
-    finished: dict[str, int] = {}
-    lost: dict[str, int] = {}
-    for place, attempt in enumerate(attempts):
-        if attempt.reason not in LOST:
-            finished[attempt.key] = place
-        elif attempt.reason == "worker_lost":
-            lost[attempt.key] = lost.get(attempt.key, 0) + 1
-            if lost[attempt.key] >= _LOST_FOR_GOOD:
-                finished.setdefault(attempt.key, place)
-    return finished

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sciml.benchmark.ledger import read_ledger
-from sciml.benchmark.process import Limits, run_limited
-from sciml.benchmark.run import CELL
+from sciml.benchmark.placing import cell_limits
+from sciml.benchmark.process import run_limited
+from sciml.benchmark.run import CELL, cell_payload, truth_key
 from sciml.errors import OptionError, unknown_name
 
 __all__ = ["Rerun", "rerun"]
@@ -74,29 +75,12 @@ def rerun(folder: Path, key: str, *, factor: float = 1.0) -> Rerun:
     if len(matching) > 1:
         raise OptionError(f"{len(matching)} cells have keys that begin with {key!r}; give more of it.")
     line = cells[matching[0]]
-    payload = line["request"] | {
-        name: line[name]
-        for name in ("stage", "task", "method", "solver", "options", "point", "trial", "seed", "placement")
-    }
-    payload |= {"folder": str(folder.resolve()), "truth": lines[f"truth-{line['task']['key']}"]["result"]}
-    place = line["placement"]
-    limits = Limits(
-        cpu_seconds=line["request"]["cpu_seconds"] * factor * place["threads"] * place["processes"],
-        memory=line["request"]["memory"],
-        threads=place["threads"],
-        processes=place["processes"],
-    )
-    outcome = run_limited(CELL, payload | {"cpu_limit": limits.cpu_seconds}, limits)
-    now = {
-        "reason": outcome.reason,
-        "message": outcome.message,
-        "cpu_seconds": outcome.cpu_seconds,
-        "wall_seconds": outcome.wall_seconds,
-        "peak_memory": outcome.peak_memory,
-        "result": outcome.result,
-    }
+    request = line["request"]
+    limits = cell_limits(request["cpu_seconds"], request["memory"], factor, line["placement"])
+    payload = cell_payload(line | request, folder, lines[truth_key(line["task"])]["result"], limits)
+    outcome = run_limited(CELL, payload, limits)
     label = f"{line['method']} on {line['task']['label']}, {line['point']}, seed {line['seed']}"
-    return Rerun(label, _facts(line), _facts(now))
+    return Rerun(label, _facts(line), _facts(asdict(outcome)))
 
 
 def _facts(line: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sciml.benchmark.executors import Executor
 from sciml.benchmark.ledger import Ledger
+from sciml.benchmark.placing import cell_limits
 from sciml.benchmark.plan import Cell, Plan, PlannedTask
 from sciml.benchmark.process import Limits
 from sciml.benchmark.runner import Job, Progress, run_jobs
@@ -17,7 +18,7 @@ from sciml.benchmark.tuning import Trial, best_trial, draw_trials, score_trials
 from sciml.files import write_json
 from sciml.solution.solution import plain
 
-__all__ = ["CELL", "Summary", "run_plan"]
+__all__ = ["CELL", "Summary", "cell_payload", "run_plan", "truth_key"]
 
 CELL = "sciml.benchmark.worker:run_cell"
 _TRUTH = "sciml.benchmark.worker:run_truth"
@@ -71,13 +72,7 @@ class _Run:
         return lines
 
     def limits(self, cpu_seconds: float, placement: Mapping[str, Any] | None = None) -> Limits:
-        threads, processes = (placement[name] if placement else 1 for name in ("threads", "processes"))
-        return Limits(
-            cpu_seconds=cpu_seconds * self.factor * max(threads, processes),
-            memory=self.plan.suite.limits.memory,
-            threads=threads,
-            processes=processes,
-        )
+        return cell_limits(cpu_seconds, self.plan.suite.limits.memory, self.factor, placement)
 
 
 def run_plan(
@@ -159,7 +154,7 @@ def _truth_job(run: _Run, task: PlannedTask) -> Job:
         "placement": None,
     }
     limits = run.limits(settings.cpu_seconds)
-    return Job(f"truth-{task.key}", f"truth of {task.about['label']}", "truth", _TRUTH, payload, limits, about)
+    return Job(truth_key(task.about), f"truth of {task.about['label']}", "truth", _TRUTH, payload, limits, about)
 
 
 def _jobs(run: _Run, cells: list[Cell], truths: Mapping[str, Any]) -> Iterable[Job]:
@@ -171,17 +166,19 @@ def _jobs(run: _Run, cells: list[Cell], truths: Mapping[str, Any]) -> Iterable[J
             continue
         limits = run.limits(suite.limits.cpu_seconds, cell.about["placement"])
         request = {"repeats": cell.repeats, "instants": suite.accuracy.instants}
-        payload = (
-            cell.about
-            | request
-            | {
-                "folder": str(run.folder.resolve()),
-                "truth": truth,
-                "cpu_limit": limits.cpu_seconds,
-            }
-        )
+        payload = cell_payload(cell.about | request, run.folder, truth, limits)
         about = plain(cell.about) | {"request": request | suite.limits.model_dump()}
-        yield Job(cell.identity, cell.label, cell.about["method"], CELL, payload, limits, about)
+        yield Job(cell.key, cell.label, cell.about["method"], CELL, payload, limits, about)
+
+
+def cell_payload(about: Mapping[str, Any], folder: Path, truth: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """What the process of a cell is told: all of the cell, where the run and its truths lie, and the time it has."""
+    return dict(about) | {"folder": str(folder.resolve()), "truth": truth, "cpu_limit": limits.cpu_seconds}
+
+
+def truth_key(task: Mapping[str, Any]) -> str:
+    """Key of the job that makes the truth of a task."""
+    return f"truth-{task['key']}"
 
 
 def _tuned(run: _Run, truths: Mapping[str, Any]) -> tuple[dict[str, dict[str, Any]], int]:
@@ -210,9 +207,9 @@ def _scored(
 ) -> list[Trial]:
     results: dict[int, dict[str, list[Any]]] = {}
     for cell in cells:
-        if cell.about["method"] == name and cell.identity in lines:
+        if cell.about["method"] == name and cell.key in lines:
             tasks = results.setdefault(cell.about["trial"], {})
-            tasks.setdefault(cell.about["task"]["key"], []).append(lines[cell.identity]["result"])
+            tasks.setdefault(cell.about["task"]["key"], []).append(lines[cell.key]["result"])
     suite = run.plan.suite
     assert suite.tuning is not None
     return score_trials(trials, results, suite.tuning, suite.accuracy.norm)
@@ -220,12 +217,12 @@ def _scored(
 
 def _told(trials: list[Trial], best: int, name: str, cells: list[Cell], lines: Mapping[str, Any]) -> dict[str, Any]:
     """What tuning.json says of one method."""
-    own = [cell for cell in cells if cell.about["method"] == name and cell.identity in lines]
+    own = [cell for cell in cells if cell.about["method"] == name and cell.key in lines]
     return {
         "trials": [{"options": trial.options, "score": _finite(asdict(trial.score))} for trial in trials],
         "chosen": trials[best].options,
         "tasks": sorted({cell.about["task"]["key"] for cell in own}),
-        "cpu_seconds": sum(lines[cell.identity]["cpu_seconds"] for cell in own),
+        "cpu_seconds": sum(lines[cell.key]["cpu_seconds"] for cell in own),
     }
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from sciml.benchmark.checks import Bound, Check, Solve
 from sciml.benchmark.toml_lines import line_of, toml_lines
 from sciml.errors import OptionError, SuiteError, unknown_name
+from sciml.registry import absolute_name
 from sciml.solvers.base import Range
 
 __all__ = [
@@ -502,18 +503,12 @@ def _check_space(method: str, option: str, values: Any, fail: Any) -> None:
 
 def _with_files(suite: Suite, folder: Path) -> Suite:
     """Paths of problem and solver files made absolute: they are relative to the suite's folder."""
-
-    def absolute(name: str) -> str:
-        file, sep, rest = name.partition(".py")
-        relative = sep and not file.startswith("/")
-        return f"{(folder / f'{file}.py').resolve()}{rest}" if relative else name
-
-    problems = tuple(entry.model_copy(update={"name": absolute(entry.name)}) for entry in suite.problems)
+    problems = tuple(entry.model_copy(update={"name": absolute_name(entry.name, folder)}) for entry in suite.problems)
     methods = tuple(
         method.model_copy(
             update={
-                "solver": absolute(method.solver),
-                "problems": tuple(map(absolute, method.problems)),
+                "solver": absolute_name(method.solver, folder),
+                "problems": tuple(absolute_name(pattern, folder) for pattern in method.problems),
             }
         )
         for method in suite.methods

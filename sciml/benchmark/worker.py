@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from sciml.benchmark.machine import cpu_model
 from sciml.benchmark.metrics import measure
+from sciml.benchmark.placing import placed_options, precision_obstacle
 from sciml.benchmark.tasks import load_task
 from sciml.benchmark.truth import find_truth, load_truth
 from sciml.errors import OptionError, UndefinedFieldError, UnsupportedError
@@ -31,7 +32,6 @@ from sciml.solvers.run import check_request, run_solver
 
 __all__ = ["run_cell", "run_truth"]
 
-_PRECISIONS = ("precision", "dtype")
 _FOR_SOLVING = 0.8
 _LEAST, _MOST_IN_A_ROW = 0.1, 50
 """Seconds that a timing takes at least, by several solves in a row: CPU clocks may tick every 4 ms only."""
@@ -125,24 +125,15 @@ def _request(problem: Problem, payload: Mapping[str, Any], place: Placement) -> 
 
     name, given = payload["solver"], dict(payload["options"])
     known = load_solver(name)
-    fields = known.Options.model_fields
     if place.processes > 1 and not known.parallel:
         raise UnsupportedError(
             f"Solver {name!r} does not divide its work between processes, and {place.processes} were asked for; give "
             f"it one."
         )
-    if "measure_error" in fields:
-        given.setdefault("measure_error", False)
-    if "threads" in fields:
-        given.setdefault("threads", place.threads)
-    option = next((key for key in _PRECISIONS if key in fields), None)
-    if option is None and place.precision != "float64":
+    obstacle = precision_obstacle(known, place.precision)
+    if obstacle is not None:
         raise UnsupportedError(f"Solver {name!r} computes in float64 alone, and {place.precision} was asked for.")
-    if option is not None and given.setdefault(option, place.precision) != place.precision:
-        raise OptionError(
-            f"The option {option}={given[option]!r} of solver {name!r} contradicts the placement's precision "
-            f"{place.precision}; leave one of them out."
-        )
+    given = placed_options(known, given, asdict(place))
     return check_request(problem, name, given, place.device)
 
 
@@ -252,19 +243,10 @@ class Placement:
         tf32 = torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32
         return {
             **asdict(self),
-            "device_name": torch.cuda.get_device_name(self.device) if cuda else _processor(),
+            "device_name": torch.cuda.get_device_name(self.device) if cuda else cpu_model(),
             "tf32": bool(tf32),
             "device_memory": int(torch.cuda.max_memory_allocated(self.device)) if cuda else None,
         }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 # -- clocks ------------------------------------------------------------------------------------------------------------

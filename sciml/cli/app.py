@@ -211,16 +211,15 @@ def benchmark(
     _refuse_together(checks=checks, plan=plan, rerun=rerun is not None)
     if (only or record is not None) and not checks:
         raise OptionError("--only and --record are about the figures that --checks measures; give --checks too.")
+    done = True
     if checks:
         done = commands.check(suite, only or [], record, as_json)
     elif rerun is not None:
         done = commands.repeat(request, rerun, as_json)
     elif plan:
         commands.plan_of(request, as_json)
-        done = True
     else:
         commands.benchmark(request, as_json)
-        done = True
     if not done:
         raise typer.Exit(1)
 

@@ -16,11 +16,12 @@ from sciml.benchmark.executors import DaskExecutor, Executor, LocalPool
 from sciml.benchmark.gates import refusals
 from sciml.benchmark.ledger import Ledger
 from sciml.benchmark.machine import matmul_rate, provenance, scale
-from sciml.benchmark.plan import Plan, make_plan
+from sciml.benchmark.plan import Plan, make_plan, placement_of
 from sciml.benchmark.recorded import record_checks
 from sciml.benchmark.rerun import rerun
 from sciml.benchmark.run import Summary, run_plan
 from sciml.benchmark.suite import Suite, load_suite, with_devices
+from sciml.benchmark.tuning import draw_trials
 from sciml.cli.console import console, significant
 from sciml.cli.live import duration, live_table
 from sciml.errors import OptionError, SuiteError
@@ -141,31 +142,28 @@ def plan_of(request: Request, as_json: bool) -> None:
 
 def _plan_row(plan: Plan, name: str, cells: list[Any]) -> dict[str, Any]:
     own = [cell for cell in cells if cell.about["method"] == name]
-    trials = 0 if plan.suite.tuning is None or not plan.space(name) else plan.suite.tuning.trials
+    tuning = plan.suite.tuning
     return {
         "method": name,
         "solver": next(method.solver for method in plan.suite.methods if method.name == name),
         "cells": len(own),
         "tasks": len({cell.about["task"]["key"] for cell in own}),
-        "trials": trials,
+        "trials": 0 if tuning is None else len(draw_trials(plan.space(name), tuning)),
     }
 
 
-def benchmark(request: Request, as_json: bool) -> bool:
-    """Run a suite; whether every cell is finished."""
+def benchmark(request: Request, as_json: bool) -> None:
+    """Run a suite."""
     suite = request.load()
     if not suite.problems:
         raise OptionError(f"The suite {suite.name!r} has checks alone; run it with --checks.")
     plan = make_plan(suite)
     rate = matmul_rate()
     with _executor(request, plan) as executor, _ledger(suite, request.folder) as ledger:
-        about = provenance()
         ledger.begin_session(
-            machine=about["machine"],
+            **provenance(),
             rate_gflops=rate,
             scale=scale(rate),
-            commit=about["commit"],
-            versions=about["versions"],
             jobs=executor.slots,
             scheduler=request.scheduler,
             command=["sciml", *sys.argv[1:]],
@@ -183,7 +181,6 @@ def benchmark(request: Request, as_json: bool) -> bool:
             )
         lines = list(ledger.finished.values())
     _tell(request, suite, summary, lines, as_json)
-    return summary.unfinished == 0
 
 
 def _ledger(suite: Suite, folder: Path) -> Ledger:
@@ -196,8 +193,8 @@ def _executor(request: Request, plan: Plan) -> Executor:
         if request.jobs is not None:
             raise OptionError("--jobs is for this machine; the scheduler knows how many its workers take.")
         return DaskExecutor(request.scheduler)
-    placements = [cell.about["placement"] for cell in plan.test_cells({})]
-    widest = max((place["threads"] * place["processes"] for place in placements), default=1)
+    places = map(placement_of, plan.suite.placements)
+    widest = max(place["threads"] * place["processes"] for place in places)
     return LocalPool(request.jobs or max(1, (os.cpu_count() or 1) // widest))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sciml.benchmark.executors import LocalPool
-from sciml.benchmark.ledger import Ledger, read_ledger
+from sciml.benchmark.ledger import LOST, Ledger, read_ledger
 from sciml.benchmark.process import Limits, run_limited
 from sciml.benchmark.runner import Job, run_jobs
 
@@ -144,7 +144,7 @@ def _finished(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Errors of each cell, once for each time that it was finished."""
     found: dict[str, list[dict[str, Any]]] = {}
     for line in read_ledger(folder):
-        if line["kind"] == "attempt" and line["reason"] not in ("interrupted", "worker_lost"):
+        if line["kind"] == "attempt" and line["reason"] not in LOST:
             found.setdefault(line["key"], []).append((line["result"] or {}).get("errors", {}))
     return found
 

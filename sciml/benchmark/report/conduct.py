@@ -9,7 +9,8 @@ from typing import Any
 
 from sciml.benchmark.gates import GATES, Finding
 from sciml.benchmark.gates.facts import missing_cells
-from sciml.benchmark.records import LOST, ROLES
+from sciml.benchmark.ledger import LOST
+from sciml.benchmark.records import ROLES
 from sciml.benchmark.report import text
 from sciml.benchmark.report.blocks import Block, Bullets, Code, Heading, Paragraph, Section, Table
 from sciml.benchmark.report.view import View
