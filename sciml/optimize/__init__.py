@@ -1,0 +1,1 @@
+"""Optimisers of a sum of squares over a flat vector of parameters."""

@@ -1,0 +1,1 @@
+"""Collocation points: where a residual is looked at."""
