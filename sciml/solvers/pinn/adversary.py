@@ -53,6 +53,12 @@ _MEASURED = 4096
 _CENTRES = 64
 """Places around which the residual is looked at more closely; half of them are remembered from the last refresh."""
 
+_EXPLORATIONS = 2
+"""Pools that are evaluated before the first step; a flow that has left a place comes back slowly."""
+
+_EFFECTIVE = 100
+"""Points of a pool that must carry the residual; if fewer do, a power of it below 1 is followed."""
+
 _MEMORY = 0.95
 """Of the running average of the flow's weights, which is what is sampled; steps by themselves are noisy."""
 
@@ -173,10 +179,11 @@ class Adversary:
         OptionError
             A residual that is not finite, negative, or of another shape.
         """
-        points, shares = self._evaluated(squared, generator)
-        mean = float(shares.sum())
-        record = {"mean_squared": mean, "effective": float(mean**2 / max((shares**2).sum(), 1e-300))}
-        chances = shares / mean if mean > 0 else np.full(len(shares), 1 / len(shares))
+        for _ in range(1 if self._steps else _EXPLORATIONS):
+            points, values, density = self._evaluated(squared, generator)
+        mean = float((values / density).sum())
+        chances, power = _tempered(values, density)
+        record = {"mean_squared": mean, "effective": 1 / float((chances**2).sum()), "power": power}
         sums = np.zeros(2)
         for _ in range(steps):
             chosen = points[generator.choice(len(points), size=self.batch, p=chances)]
@@ -187,39 +194,35 @@ class Adversary:
 
     def _evaluated(
         self, squared: Callable[[np.ndarray], np.ndarray], generator: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Points, and the share of each in the mean of r² over the domain.
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points, r² there, and how many points there are in a part of the domain over the size of the part.
 
-        A third of the points lies around the largest shares found so far, so that the shares of a peak that only a
-        few points had met are known as well as those of peaks that the flow covers.
+        A third of the points lies around the largest residuals found so far, so that a peak that only a few points had
+        met is known as well as those that the flow covers.
         """
         n_near = self.pool // 3
         points = self._proposals(self.flow, self.pool - n_near, generator)
         values = _checked(squared(points), points)
-        relative = self.relative_density(points)
-        half = _CENTRES // 2
-        self._finds = np.concatenate(
-            [self._finds[-half:], self._picked(points, 2 * values / (1 + relative), generator)]
-        )
-        if not len(self._finds):
-            return points, values * 2 / (1 + relative) / len(points)
-        finds = Finds.around(self._finds, self.pool ** (-1 / points.shape[1]), generator)
-        near = self._from_unit(finds.sample(n_near, generator))
-        near = near[self._contains(near)]
-        values = np.concatenate([values, _checked(squared(near), near)])
-        points = np.concatenate([points, near])
-        density = (len(relative) / 2) * (1 + self.relative_density(points))
-        density += n_near * self._covered * finds.density(self._to_unit(points))
-        shares = values / density
-        self._finds = self._picked(points, shares, generator)
-        return points, shares
+        density = (len(points) / 2) * (1 + self.relative_density(points))
+        places = np.concatenate([self._finds, self._picked(points, values / density, generator)])
+        if len(places):
+            finds = Finds.around(places, self.pool ** (-1 / points.shape[1]), generator)
+            near = self._from_unit(finds.sample(n_near, generator))
+            near = near[self._contains(near)]
+            values = np.concatenate([values, _checked(squared(near), near)])
+            density = np.concatenate([density, (len(points) / 2) * (1 + self.relative_density(near))])
+            points = np.concatenate([points, near])
+            density += n_near * self._covered * finds.density(self._to_unit(points))
+        self._finds = self._picked(points, values / density, generator)
+        return points, values, density
 
     def _picked(self, points: np.ndarray, shares: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """Some points by their shares, in the unit box; none where there is no residual."""
-        total = shares.sum()
-        if not total > 0:
+        """Some points by the roots of their shares, in the unit box; none where there is no residual."""
+        chances = np.sqrt(shares)
+        if not chances.any():
             return np.zeros((0, points.shape[1]))
-        return self._to_unit(points[generator.choice(len(points), size=_CENTRES // 2, p=shares / total)])
+        picked = generator.choice(len(points), size=_CENTRES // 2, p=chances / chances.sum())
+        return self._to_unit(points[picked])
 
     def _to_unit(self, points: np.ndarray) -> np.ndarray:
         return (points - self.flow.lower.cpu().numpy()) / self.flow.extent.cpu().numpy()
@@ -359,6 +362,22 @@ def _check_numbers(**numbers: float) -> None:
     for name, value in numbers.items():
         if not (math.isfinite(value) and value > 0):
             raise OptionError(f"{name}={value!r}; the adversary needs a positive number.")
+
+
+def _tempered(values: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, float]:
+    """Chances ∝ |r|^2τ / density that are carried by enough points, and τ, which is 1 where that allows it."""
+    largest = values.max()
+    if not largest > 0:
+        return (1 / density) / (1 / density).sum(), 0.0
+    enough = min(_EFFECTIVE, len(values) / 10)
+    power, chances = 1.0, np.zeros(0)
+    while power > 1e-2:
+        chances = (values / largest) ** power / density
+        chances = chances / chances.sum()
+        if 1 / (chances**2).sum() >= enough:
+            break
+        power *= 0.9
+    return chances, power
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
