@@ -42,7 +42,7 @@ class BoxFlow(torch.nn.Module):
     couplings : int
         Each changes half of the coordinates, given the other half; in one dimension, the only one.
     width : int
-        Of the two hidden layers (tanh) of each coupling's perceptron.
+        Of the hidden layer (tanh) of each coupling's perceptron.
     stretch : float
         Largest |k| of one layer, so that it compresses by at most e^stretch.
     generator : torch.Generator, optional
@@ -203,7 +203,7 @@ class _Coupling(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.sizes, self.stretch = [given, changed], stretch
-        self.net = MLP([given, width, width, 3 * changed], generator=generator, dtype=dtype, device=device)
+        self.net = MLP([given, width, 3 * changed], generator=generator, dtype=dtype, device=device)
         last: Any = self.net.branches[0][-1]  # type: ignore[index]
         torch.nn.init.zeros_(last.weight)
 
