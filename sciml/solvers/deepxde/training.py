@@ -23,6 +23,7 @@ from sciml.forms import (
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
 from sciml.problem import Box, Condition, Dirichlet, Part, Periodic, Problem
+from sciml.sampling import quasi_random_points, timed, uniform_points
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
 
 __all__ = ["build_training"]
@@ -124,21 +125,12 @@ def build_training(
         outputs=problem.n_components,
         residual=_equation(setup),
         residual_weights=[1.0] * problem.n_components,
-        interior=_timed(problem, problem.domain.quasi_random(points, generator), generator),
-        candidates=lambda n, generator: _timed(problem, problem.domain.sample(n, generator), generator),
+        interior=quasi_random_points(problem, points, generator),
+        candidates=lambda n, generator: uniform_points(problem, n, generator),
         boundary=tuple(terms),
         feature_transform=model.scaled,
         output_transform=model.finish,
     )
-
-
-def _timed(problem: Problem, points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Points with a time of the problem's, where it runs in time: one in each of n equal spans, in random order."""
-    if not problem.evolves:
-        return points
-    n = len(points)
-    fractions = (generator.permutation(n) + generator.random(n)) / n
-    return np.column_stack([points, problem.time.start + fractions * problem.time.duration])
 
 
 def _equation(setup: _Setup) -> Any:
@@ -181,7 +173,7 @@ def _spread(problem: Problem, part: Part, n: int, generator: np.random.Generator
     """Points on a part; a part of isolated points (the end of an interval) needs each only once, or at many times."""
     points, normals = part.sample(n, generator)
     if problem.evolves:
-        return _timed(problem, points, generator), normals
+        return timed(problem, points, generator), normals
     if part.domain.dim == 1:
         points, first = np.unique(points, axis=0, return_index=True)
         normals = normals[first]
