@@ -1,18 +1,22 @@
 """Networks and what is put around them: scaling and hard boundary conditions."""
 
+from sciml.nn.features import RandomFourierFeatures, placed_first_layer
 from sciml.nn.hard_conditions import HardConditions, hard_conditions_obstacle
 from sciml.nn.mlp import MLP, activation_names
 from sciml.nn.periodic_inputs import periodic_inputs_obstacle
-from sciml.nn.physical import PhysicalNetwork
+from sciml.nn.physical import PhysicalNetwork, PreparedPoints
 from sciml.nn.scales import Scales, problem_scales
 
 __all__ = [
     "MLP",
     "HardConditions",
     "PhysicalNetwork",
+    "PreparedPoints",
+    "RandomFourierFeatures",
     "Scales",
     "activation_names",
     "hard_conditions_obstacle",
     "periodic_inputs_obstacle",
+    "placed_first_layer",
     "problem_scales",
 ]
