@@ -2,7 +2,7 @@
 
 from sciml.nn.features import RandomFourierFeatures, placed_first_layer
 from sciml.nn.flow import BoxFlow
-from sciml.nn.hard_conditions import HardConditions, hard_conditions_obstacle
+from sciml.nn.hard_conditions import HardConditions, conditions_built_in, hard_conditions_obstacle
 from sciml.nn.mlp import MLP, activation_names
 from sciml.nn.periodic_inputs import periodic_inputs_obstacle
 from sciml.nn.physical import PhysicalNetwork, PreparedPoints
@@ -17,6 +17,7 @@ __all__ = [
     "RandomFourierFeatures",
     "Scales",
     "activation_names",
+    "conditions_built_in",
     "hard_conditions_obstacle",
     "periodic_inputs_obstacle",
     "placed_first_layer",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,13 +20,14 @@ import ufl
 from ufl.constantvalue import ConstantValue
 from ufl.domain import extract_domains
 
+from sciml.errors import UnsupportedError
 from sciml.forms import Jet, condition_data, condition_value, contradictions, pointwise, reverse_jet
 from sciml.forms.discontinuities import has_kinks
 from sciml.forms.lowering import Derivative, nodes
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.problem import Box, Dirichlet, Periodic, Problem
 
-__all__ = ["ConditionJets", "HardConditions", "hard_conditions_obstacle"]
+__all__ = ["ConditionJets", "HardConditions", "conditions_built_in", "hard_conditions_obstacle"]
 
 
 def hard_conditions_obstacle(problem: Problem) -> str | None:
@@ -47,6 +48,24 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
     if any(_bends_at_the_seam(problem, condition, c) for condition in problem.periodic for c in problem.dirichlet):
         return "boundary values have another slope on either side of a periodic pair, which a lift would carry inside"
     return next((str(contradiction) for contradiction in contradictions(problem)), None)
+
+
+def conditions_built_in(problem: Problem, wanted: Literal["auto", "hard", "soft"]) -> tuple[bool, str]:
+    """Whether Dirichlet conditions are built into a network, and why (not).
+
+    Raises
+    ------
+    UnsupportedError
+        "hard" is wanted and not possible.
+    """
+    if wanted == "soft":
+        return False, "as asked"
+    obstacle = hard_conditions_obstacle(problem)
+    if wanted == "hard" and obstacle is not None:
+        raise UnsupportedError(f"conditions=hard is not possible: {obstacle}; use conditions=soft.")
+    if obstacle is not None:
+        return False, obstacle
+    return True, "as asked" if wanted == "hard" else "nothing speaks against it"
 
 
 def _bends_at_the_seam(problem: Problem, periodic: Periodic, condition: Dirichlet) -> bool:

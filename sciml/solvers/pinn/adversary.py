@@ -223,7 +223,7 @@ class Adversary:
         return np.concatenate(found)[:n] if found else np.zeros((0, self.flow.dim))
 
     def density(self, points: np.ndarray) -> np.ndarray:
-        """p at points of the domain: ``(n,)``, with ∫ p = 1 over the domain, and its time if there is one."""
+        """P at points of the domain: ``(n,)``, with ∫ p = 1 over the domain, and its time if there is one."""
         volume = float(self.flow.extent.prod()) * self._covered
         return self.relative_density(points) / volume
 
@@ -256,7 +256,7 @@ class Adversary:
         self._steps, self._inside = values["steps"], values["inside"]
 
     def _log_relative(self, x: Tensor) -> Tensor:
-        """log π: the flow's density relative to its box, over the parts of box and mass that lie inside."""
+        """Log π: the flow's density relative to its box, over the parts of box and mass that lie inside."""
         return self.flow.log_relative_density(x) + math.log(self._covered / self._inside)
 
     def _proposals(self, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
