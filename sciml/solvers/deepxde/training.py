@@ -23,7 +23,7 @@ from sciml.forms import (
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
 from sciml.problem import Box, Condition, Dirichlet, Part, Periodic, Problem
-from sciml.sampling import quasi_random_points, timed, uniform_points
+from sciml.sampling import timed, uniform_points
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
 
 __all__ = ["build_training"]
@@ -125,7 +125,7 @@ def build_training(
         outputs=problem.n_components,
         residual=_equation(setup),
         residual_weights=[1.0] * problem.n_components,
-        interior=quasi_random_points(problem, points, generator),
+        interior=timed(problem, problem.domain.quasi_random(points, generator), generator),
         candidates=lambda n, generator: uniform_points(problem, n, generator),
         boundary=tuple(terms),
         feature_transform=model.scaled,
