@@ -157,3 +157,11 @@ def test_r3_releases_points_without_a_residual(square, context, bump):
     sampler.start(200, told)
     retained = sampler.refresh(start, replace(told, round=1)).take(slice(0, 5))
     assert rows(retained.points) <= rows(start.points[start.points[:, 0] <= 0.7])
+
+
+def test_residuals_are_not_looked_at_where_all_points_cover(square, context, bump):
+    told = context(square, residuals=Recorded(bump))
+    sampler = RadSampler(SamplingOptions(points=30, uniform_share=1.0))
+    points = sampler.refresh(sampler.start(30, told), told)
+    assert points.counts()["uniform"] == 30
+    assert not told.residuals.points
