@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sciml.errors import DeclarationError, OptionError
 from sciml.problem import Problem
+from sciml.sampling.generators import own_generator
 
 __all__ = ["ORIGINS", "PointSet", "checked_points", "n_coordinates", "quasi_random_points", "timed", "uniform_points"]
 
@@ -149,9 +150,11 @@ def uniform_points(problem: Problem, n: int, generator: np.random.Generator) -> 
 def quasi_random_points(problem: Problem, n: int, generator: np.random.Generator) -> np.ndarray:
     """`n` points of a freshly scrambled Sobol sequence in space, with evenly spread times: (n, dim[+1]).
 
-    Each call scrambles anew, so that the points of one call are not those of another.
+    Each call scrambles anew, so that the points of one call are not those of another. They follow from the state of the
+    generator alone: SciPy takes the scrambling from children of the generator's seed, which a restored generator does
+    not know of, so that it is given a generator of its own.
     """
-    return timed(problem, problem.domain.quasi_random(n, generator), generator)
+    return timed(problem, problem.domain.quasi_random(n, own_generator(generator)), generator)
 
 
 def checked_points(problem: Problem, points: Any, name: str, count: int | None = None) -> np.ndarray:

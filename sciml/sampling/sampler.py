@@ -360,7 +360,10 @@ class AdaptiveSampler(PointSampler):
 
     def _batch(self, n: int, kept: PointSet, context: SamplingContext) -> PointSet:
         missing = self.options.n_uniform(len(kept) + n) - int(kept.has("uniform").sum())
-        wanted = self._adaptive(n - min(max(missing, 0), n), context)
+        n_adaptive = n - min(max(missing, 0), n)
+        if not n_adaptive:
+            return covering_points(n, context)
+        wanted = self._adaptive(n_adaptive, context)
         return covering_points(n - len(wanted), context).joined(PointSet.of(wanted, "adaptive", born=context.round))
 
     def _remaining(self, points: PointSet, n_gone: int, context: SamplingContext) -> PointSet:
