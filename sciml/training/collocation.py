@@ -188,7 +188,7 @@ class Collocation:
         return out
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """r ``(N,)`` and J ``(N, P)``, without a graph."""
+        """R ``(N,)`` and J ``(N, P)``, without a graph."""
         residual, matrix = self._empty(self.n_residuals), self._empty(self.n_residuals, self.n_parameters)
         if not self._is_noted:
             self._general_jacobian(theta, residual, matrix)
@@ -438,9 +438,7 @@ def _together(terms: tuple[Term, ...]) -> list[list[Term]]:
 
 def _unique(names: list[str]) -> list[str]:
     """A condition that the boundary cuts into several parts is numbered."""
-    return [
-        name if names.count(name) == 1 else f"{name} ({names[:k].count(name) + 1})" for k, name in enumerate(names)
-    ]
+    return [name if names.count(name) == 1 else f"{name} ({names[:k].count(name) + 1})" for k, name in enumerate(names)]
 
 
 def _check_numbers(points: int, boundary_weight: float, flux_weight: float, chunk: int | None) -> None:

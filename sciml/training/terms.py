@@ -24,8 +24,9 @@ from sciml.forms import (
 )
 from sciml.nn import Scales
 from sciml.problem import Box, Condition, Dirichlet, Part, Periodic, Problem
+from sciml.sampling import timed
 
-__all__ = ["Average", "Kind", "Term", "condition_terms", "equation_terms", "timed"]
+__all__ = ["Average", "Kind", "Term", "condition_terms", "equation_terms"]
 
 Kind = Literal["equation", "dirichlet", "flux", "initial", "mean"]
 
@@ -102,15 +103,6 @@ class Term:
     def keys(self) -> tuple[Derivative, ...]:
         """The derivatives of the unknown that it needs."""
         return (Derivative(self.component),) if self.operator is None else tuple(self.operator.keys)
-
-
-def timed(problem: Problem, points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Points with a time of the problem's, where it runs in time: one in each of n equal spans, in random order."""
-    if not problem.evolves:
-        return points
-    n = len(points)
-    fractions = (generator.permutation(n) + generator.random(n)) / n
-    return np.column_stack([points, problem.time.start + fractions * problem.time.duration])
 
 
 def equation_terms(problem: Problem, scales: Scales, points: np.ndarray) -> list[Term]:
