@@ -56,12 +56,14 @@ class RowDerivatives:
     ----------
     layers : sequence
         From :func:`row_derivatives`.
+    places : sequence of slice
+        Of all weights and biases in the flat vector.
     n, n_weights : int
-        Its shape.
+        The matrix's shape.
     """
 
-    def __init__(self, layers: Sequence[_Layer], n: int, n_weights: int) -> None:
-        self._layers, self._n, self._n_weights = list(layers), n, n_weights
+    def __init__(self, layers: Sequence[_Layer], places: Sequence[slice], n: int, n_weights: int) -> None:
+        self._layers, self._places, self._n, self._n_weights = list(layers), list(places), n, n_weights
 
     def write(self, out: Tensor) -> None:
         """Write the matrix into rows ``(n, P)`` of a larger one."""
@@ -73,10 +75,9 @@ class RowDerivatives:
                 _put(out[:, layer.weight].unflatten(1, layer.shape), block, layer.weight, written)
             if layer.bias is not None and layer.shift is not None:
                 _put(out[:, layer.bias], layer.shift, layer.bias, written)
-        if len(written) < self._n_weights:
-            rest = torch.ones(self._n_weights, dtype=torch.bool)
-            rest[list(written)] = False
-            out[:, rest.to(out.device)] = 0.0
+        for place in self._places:
+            if place.start not in written:
+                out[:, place] = 0.0
 
     def product(self, direction: Tensor) -> Tensor:
         """J v, ``(P,)`` or ``(P, m)`` to ``(n,)`` or ``(n, m)``."""
@@ -113,7 +114,7 @@ def _put(place: Tensor, block: Tensor, where: slice, written: set[int]) -> None:
         place.add_(block)
     else:
         place.copy_(block)
-        written.update(range(where.start, where.stop))
+        written.add(where.start)
 
 
 def row_derivatives(
@@ -146,7 +147,9 @@ def row_derivatives(
         found = torch.autograd.grad(values, outputs, ones, retain_graph=again, allow_unused=True)
     adjoints = iter(found)
     layers = [_layer(record, [next(adjoints) for _ in record.output.parts()], places) for record in tape]
-    return RowDerivatives([layer for layer in layers if layer is not None], len(values), n_weights)
+    return RowDerivatives(
+        [layer for layer in layers if layer is not None], list(places.values()), len(values), n_weights
+    )
 
 
 def _layer(record: AffineRecord, adjoints: list[Tensor | None], places: Mapping[int, slice]) -> _Layer | None:

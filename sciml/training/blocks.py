@@ -15,7 +15,7 @@ from sciml.training.terms import Term
 
 __all__ = ["Block", "blocks_of"]
 
-_NUMBERS = 4096
+_NUMBERS = 8192
 """Points times derivatives that go through the network at a time, so that its layers stay in the processor's cache."""
 
 

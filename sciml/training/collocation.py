@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import functional_call
 
 from sciml.errors import OptionError
 from sciml.forms.jets import AffineRecord
@@ -42,15 +42,42 @@ class LinearisedResidual:
     transposed: Callable[[Tensor], Tensor]
 
 
-class _AtPoints(torch.nn.Module):
-    """All values of a block, as a module, so that weights can be handed in from outside."""
+class _Weights:
+    """The trained weights of a network as one flat vector.
 
-    def __init__(self, model: PhysicalNetwork) -> None:
-        super().__init__()
-        self.model = model
+    ``torch.func.functional_call`` leaves another tensor behind where one module stands in two places, so weights are
+    exchanged here.
+    """
 
-    def forward(self, block: Block, tape: list[AffineRecord] | None) -> list[Tensor]:
-        return block.values(self.model.jet_at(block.points, tape))
+    def __init__(self, network: torch.nn.Module) -> None:
+        self.originals = [p for p in network.parameters() if p.requires_grad]
+        ends = np.cumsum([0, *(p.numel() for p in self.originals)]).tolist()
+        self.places = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+        self.number: int = ends[-1]
+        position = {id(p): k for k, p in enumerate(self.originals)}
+        self._stands = [
+            (module, name, position[id(p)])
+            for module in network.modules()
+            for name, p in module._parameters.items()
+            if id(p) in position
+        ]
+
+    def split(self, theta: Tensor) -> list[Tensor]:
+        """Views of a flat vector with the weights' shapes."""
+        if theta.shape != (self.number,):
+            raise OptionError(f"theta has the shape {tuple(theta.shape)}; {(self.number,)} is needed.")
+        return [theta[place].view(p.shape) for place, p in zip(self.places, self.originals, strict=True)]
+
+    @contextmanager
+    def exchanged(self, parts: Sequence[Tensor]) -> Iterator[None]:
+        """The network with other weights, for a while."""
+        try:
+            for module, name, k in self._stands:
+                module._parameters[name] = parts[k]  # type: ignore[assignment]
+            yield
+        finally:
+            for module, name, k in self._stands:
+                module._parameters[name] = self.originals[k]  # type: ignore[assignment]
 
 
 class Collocation:
@@ -107,14 +134,11 @@ class Collocation:
     ) -> None:
         _check_numbers(boundary_points, boundary_weight, flux_weight, chunk)
         self.problem, self.model, self.scales, self.chunk = problem, model, scales, chunk
-        self._module = _AtPoints(model)
-        self._trained = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
-        if not self._trained:
+        self._all = _Weights(model)
+        if not self._all.originals:
             raise OptionError("The given network has no trainable weight; give a module with at least one.")
-        ends = np.cumsum([0, *(p.numel() for p in self._trained.values())]).tolist()
-        self._places = {name: slice(a, b) for name, a, b in zip(self._trained, ends, ends[1:], strict=False)}
-        self.n_parameters: int = ends[-1]
-        self._like = next(iter(self._trained.values())).detach()
+        self.n_parameters = self._all.number
+        self._like = self._all.originals[0].detach()
         self._check_network()
         self._conditions = condition_terms(
             problem,
@@ -169,13 +193,13 @@ class Collocation:
 
     def theta(self) -> Tensor:
         """The present weights, ``(P,)``; a copy."""
-        return torch.cat([p.detach().reshape(-1) for p in self._trained.values()])
+        return torch.cat([p.detach().reshape(-1) for p in self._all.originals])
 
     def load(self, theta: Tensor) -> None:
         """Write weights into the network."""
         with torch.no_grad():
-            for name, values in self._split(theta).items():
-                self._trained[name].copy_(values)
+            for weight, values in zip(self._all.originals, self._all.split(theta), strict=True):
+                weight.copy_(values)
 
     # -- the least-squares problem -----------------------------------------------------------------------
 
@@ -183,12 +207,13 @@ class Collocation:
         """r, ``(N,)``, without a graph."""
         out = self._empty(self.n_residuals)
         with torch.no_grad():
+            parts = self._all.split(theta)
             for block in self._in_blocks():
-                self._place(out, block, self._values(block, self._split(theta)))
+                self._place(out, block, self._values(block, parts))
         return out
 
     def jacobian(self, theta: Tensor) -> tuple[Tensor, Tensor]:
-        """R ``(N,)`` and J ``(N, P)``, without a graph."""
+        """The residual ``(N,)`` and J ``(N, P)``, without a graph."""
         residual, matrix = self._empty(self.n_residuals), self._empty(self.n_residuals, self.n_parameters)
         if not self._is_noted:
             self._general_jacobian(theta, residual, matrix)
@@ -251,7 +276,7 @@ class Collocation:
         terms = equation_terms(self.problem, self.scales, points)
         terms = [replace(term, rows=slice(k * n, (k + 1) * n)) for k, term in enumerate(terms)]
         out = self._empty(len(terms) * n)
-        parts = self._split(theta)
+        parts = self._all.split(theta)
         # Weights of n undo the mean over the points.
         blocks = blocks_of(terms, self.model, self._like, weights=np.full(n, float(n)), chunk=self.chunk)
         with torch.no_grad():
@@ -305,23 +330,18 @@ class Collocation:
             ]
         return self._blocks[chunk]
 
-    def _split(self, theta: Tensor) -> dict[str, Tensor]:
-        """Weights by name, views of the flat vector."""
-        if theta.shape != (self.n_parameters,):
-            raise OptionError(f"theta has the shape {tuple(theta.shape)}; {(self.n_parameters,)} is needed.")
-        return {name: theta[self._places[name]].view(p.shape) for name, p in self._trained.items()}
-
-    def _values(self, block: Block, parts: dict[str, Tensor], tape: list[AffineRecord] | None = None) -> list[Tensor]:
-        return functional_call(self._module, parts, (block, tape))
+    def _values(self, block: Block, parts: list[Tensor], tape: list[AffineRecord] | None = None) -> list[Tensor]:
+        with self._all.exchanged(parts):
+            return block.values(self.model.jet_at(block.points, tape))
 
     def _values_with_graph(self, block: Block, theta: Tensor) -> list[Tensor]:
         with torch.enable_grad():
-            return self._values(block, self._split(theta))
+            return self._values(block, self._all.split(theta))
 
     def _derivatives(self, theta: Tensor) -> Iterator[tuple[Block, list[Tensor], list[RowDerivatives]]]:
         """Values and derivatives of each block, by one reverse pass for each kind of row."""
-        parts = self._split(theta.detach())
-        places = {id(part): self._places[name] for name, part in parts.items()}
+        parts = self._all.split(theta.detach())
+        places = {id(part): place for part, place in zip(parts, self._all.places, strict=True)}
         for block in self._in_blocks():
             tape: list[AffineRecord] = []
             with torch.enable_grad():
