@@ -12,7 +12,7 @@ from sciml.forms import Derivative, jet_of_output, strong_residual
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
 from sciml.problem import Problem
-from sciml.sampling import quasi_random_points, uniform_points
+from sciml.sampling import timed, uniform_points
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
 from sciml.training.terms import Average, Term, condition_terms
 
@@ -104,7 +104,7 @@ def build_training(
         outputs=problem.n_components,
         residual=_equation(problem, scales, jets),
         residual_weights=[1.0] * problem.n_components,
-        interior=quasi_random_points(problem, points, generator),
+        interior=timed(problem, problem.domain.quasi_random(points, generator), generator),
         candidates=lambda n, generator: uniform_points(problem, n, generator),
         boundary=tuple(_boundary_term(term, jets, problem.n_components) for term in conditions),
         feature_transform=model.scaled,
