@@ -137,7 +137,8 @@ class GaussNewton:
         seed: int = 0,
     ) -> None:
         check_choice(self.name, "solve", solve, get_args(Solve))
-        self._solve, self._memory = solve, check_whole(self.name, "memory", memory, 1)
+        self._solve: Solve = solve
+        self._memory = check_whole(self.name, "memory", memory, 1)
         self._first_damping = check_number(self.name, "damping", damping, "between 1e-17 and 1e8", 1e-17, 1e8)
         self._acceleration = check_number(self.name, "acceleration", acceleration, "at least 0 (off)", 0.0)
         self._momentum = check_number(self.name, "momentum", momentum, "at least 0 (off) and below 1", 0.0, 1 - 1e-12)
@@ -249,7 +250,7 @@ class GaussNewton:
     def _krylov(self, system: LeastSquares, theta: Tensor) -> KrylovEquations:
         generator = torch.Generator().manual_seed(self._seed + 1_000_003 * self._count)
         operator = system.linear_operator(theta)
-        scale = self._scale(squared_columns(operator, len(theta), self._probes, generator))
+        scale = self._scale(squared_columns(operator, self._probes, generator))
         return KrylovEquations(
             operator,
             scale,
@@ -329,6 +330,6 @@ class GaussNewton:
         return {"damping": self._damping, "count": self._count}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        self._squares, self._last = tensors.get("squares"), tensors.get("last")
+        self._squares, self._last = (tensors[name].clone() if name in tensors else None for name in ("squares", "last"))
         self._damping, self._count = values["damping"], values["count"]
         self._equations = None

@@ -73,6 +73,8 @@ class LBFGS(QuasiNewton):
         return {"steps": torch.stack(self._steps), "changes": torch.stack(self._changes)}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        self._steps = list(tensors["steps"].unbind()) if "steps" in tensors else []
-        self._changes = list(tensors["changes"].unbind()) if "changes" in tensors else []
+        # Rows of a matrix are not aligned as tensors of their own are, and then a product may round otherwise.
+        self._steps, self._changes = (
+            [row.clone() for row in tensors[name]] if name in tensors else [] for name in ("steps", "changes")
+        )
         self._last.forget()

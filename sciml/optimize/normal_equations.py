@@ -21,6 +21,9 @@ __all__ = ["Inverse", "KrylovEquations", "NormalEquations", "PrimalEquations", "
 
 Inverse = Callable[[Tensor], Tensor]
 
+# Vectors that products with J are asked for at once; each takes a few copies of the parameters.
+BLOCK = 16
+
 
 class NormalEquations(Protocol):
     """The damped normal equations at one θ.
@@ -68,8 +71,9 @@ class _Dense:
         return self._eigen
 
     def _factor(self, damping: float) -> Tensor | None:
-        # A Cholesky factor for each λ, not one eigendecomposition for all: three factors with the matrix take 35 and
-        # 84 ms of CPU time at 697 and 1185 unknowns, the eigenvectors alone 63 and 177 ms.
+        # A Cholesky factor for each λ, not one decomposition for all: at 700 to 1200 unknowns three factors take a
+        # fifth of the time of the eigenvectors. QR and SVD of J̃, which square no condition number, take five times
+        # that of the matrix and its factors, and 400 steps on Poisson's equation ended at the same loss by either.
         matrix = self._matrix.clone()
         matrix.diagonal().add_(damping)
         factor, failed = torch.linalg.cholesky_ex(matrix)
@@ -217,6 +221,8 @@ class KrylovEquations:
         return scale * self._operator.transposed(rows)
 
     def _matrix(self, vectors: Tensor) -> Tensor:
+        if vectors.ndim == 2 and vectors.shape[1] > BLOCK:
+            return torch.cat([self._matrix(block) for block in vectors.split(BLOCK, 1)], 1)
         if self._in_samples:
             return self._to_samples(self._to_parameters(vectors))
         return self._to_parameters(self._to_samples(vectors))
@@ -228,10 +234,12 @@ class KrylovEquations:
         test = torch.linalg.qr(random.to(self._scale.device))[0]
         image = self._matrix(test)
         # The shift keeps the small matrix positive in floating point and is taken off again.
-        shift = torch.finfo(image.dtype).eps * size**0.5 * float(torch.linalg.norm(image)) + 1e-300
-        shifted = image + shift * test
-        small = test.mT @ shifted
-        factor = torch.linalg.cholesky(0.5 * (small + small.mT))
+        shift, failed = torch.finfo(image.dtype).eps * size**0.5 * float(torch.linalg.norm(image)) + 1e-300, True
+        while failed:
+            shifted = image + shift * test
+            small = test.mT @ shifted
+            factor, failed = torch.linalg.cholesky_ex(0.5 * (small + small.mT))
+            shift *= 10.0 if failed else 1.0
         half = torch.linalg.solve_triangular(factor.mT, shifted, upper=True, left=False)
         vectors, values, _ = torch.linalg.svd(half, full_matrices=False)
         return (values.square() - shift).clamp(min=0.0), vectors
@@ -260,7 +268,7 @@ class KrylovEquations:
         return solution
 
 
-def squared_columns(operator: LinearisedResidual, n_parameters: int, probes: int, generator: torch.Generator) -> Tensor:
+def squared_columns(operator: LinearisedResidual, probes: int, generator: torch.Generator) -> Tensor:
     """Σₙ Jₙₚ² for each parameter, shape ``(P,)``, by products with Jᵀ alone.
 
     The mean of (Jᵀ z)² over random signs z is the sum wanted; its standard deviation is at most √(2 / probes) of it.
@@ -270,8 +278,6 @@ def squared_columns(operator: LinearisedResidual, n_parameters: int, probes: int
     ----------
     operator : LinearisedResidual
         Products with J.
-    n_parameters : int
-        P.
     probes : int
         Products to spend.
     generator : torch.Generator
@@ -279,12 +285,13 @@ def squared_columns(operator: LinearisedResidual, n_parameters: int, probes: int
     """
     residual = operator.residual
     n_residuals = len(residual)
-    total = torch.zeros(n_parameters, dtype=residual.dtype, device=residual.device)
     if probes >= n_residuals:
-        for row in torch.eye(n_residuals, dtype=residual.dtype, device=residual.device):
-            total += operator.transposed(row).square()
-        return total
-    for _ in range(probes):
-        signs = torch.randint(0, 2, (n_residuals,), generator=generator).to(residual) * 2 - 1
-        total += operator.transposed(signs).square()
-    return total / probes
+        rows = torch.eye(n_residuals, dtype=residual.dtype, device=residual.device)
+        return _sum_of_squares(operator, rows)
+    signs = torch.randint(0, 2, (n_residuals, probes), generator=generator).to(residual) * 2 - 1
+    return _sum_of_squares(operator, signs) / probes
+
+
+def _sum_of_squares(operator: LinearisedResidual, rows: Tensor) -> Tensor:
+    parts = [operator.transposed(block).square().sum(1) for block in rows.split(BLOCK, 1)]
+    return torch.stack(parts).sum(0)

@@ -90,7 +90,7 @@ class SelfScaledBFGS(QuasiNewton):
         return {} if self._inverse is None else {"inverse": self._inverse}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        self._inverse = tensors.get("inverse")
+        self._inverse = tensors["inverse"].clone() if "inverse" in tensors else None
         self._last.forget()
 
 

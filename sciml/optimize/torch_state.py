@@ -51,13 +51,18 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor
             # Adam counts its steps in a tensor that lives on the CPU whatever the device.
             if owner == str(index) and "." not in key:
                 on_device = isinstance(value, Tensor) and key != "step"
-                state[key] = value.to(parameter.device) if on_device else value
+                state[key] = _own(value.to(parameter.device) if on_device else value)
         for name, length in lists.items():
             owner, _, key = name.partition(".")
             if owner == str(index):
-                state[key] = [tensors[f"{name}.{i}"].to(parameter.device) for i in range(length)]
+                state[key] = [_own(tensors[f"{name}.{i}"].to(parameter.device)) for i in range(length)]
         if state:
             optimizer.state[parameter] = state
+
+
+def _own(value: Any) -> Any:
+    """Copy a tensor, which the optimiser will write to; the copy also lies in memory as the original did."""
+    return value.clone() if isinstance(value, Tensor) else value
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
