@@ -21,8 +21,7 @@ Schedule = Literal["constant", "cosine", "step"]
 class Adam:
     """Adam with a learning rate that is constant or decays over a stated number of steps.
 
-    Every step is made, whether it lowers the loss or not; `Step.accepted` is False only where the loss after it is not
-    finite.
+    Every step is made, whether it lowers the loss or not; where the loss is not finite, the next one raises.
 
     Parameters
     ----------
@@ -75,15 +74,16 @@ class Adam:
         return self._rate
 
     def step(self, system: LeastSquares, theta: Tensor) -> Step:
-        """Make one step; `details`: the ``learning_rate``."""
+        """Make one step; `details`: the ``learning_rate``.
+
+        `loss` is that at the start of the step, as `previous`: nothing is evaluated for it alone, since the next step
+        may be on another batch of points.
+        """
         value, gradient = self._last.at(system, theta)
-        previous, rate = finite_loss(value, self.name), self.learning_rate()
+        loss, rate = finite_loss(value, self.name), self.learning_rate()
         moved = self._move(theta, gradient, rate)
         self._count += 1
-        loss = float(self._last.at(system, moved)[0])
-        if not math.isfinite(loss):
-            return Step(theta, previous, previous, False, {"learning_rate": rate})
-        return Step(moved, loss, previous, True, {"learning_rate": rate})
+        return Step(moved, loss, loss, True, {"learning_rate": rate})
 
     def _move(self, theta: Tensor, gradient: Tensor, rate: float) -> Tensor:
         if self._optimizer is None:

@@ -105,7 +105,7 @@ class Step:
     theta : Tensor
         Parameters after the step, shape ``(P,)``; those before it where it was not accepted.
     loss, previous : float
-        E after and before the step.
+        E after and before the step; of Adam both are that before, as nothing is evaluated after it.
     accepted : bool
         Whether the step was made. False where the optimiser found nothing better: it stagnates.
     details : dict

@@ -94,9 +94,7 @@ class PinnSolver(Solver):
                 "give a smaller batch or a larger budget."
             )
         if options.features != "placed" and options.network != "mlp":
-            raise OptionError(
-                f"features={options.features} is for network=mlp; a module of the user's has its own."
-            )
+            raise OptionError(f"features={options.features} is for network=mlp; a module of the user's has its own.")
 
     def solve(self, problem: Problem, options: PinnOptions, context: Context) -> Solution:
         with process_group(), torch_threads(options.threads):

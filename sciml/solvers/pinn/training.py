@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sciml.errors import DivergenceError
 from sciml.nn import MLP, conditions_built_in, problem_scales
 from sciml.optimize import GaussNewton, LeastSquares
 from sciml.problem import Problem
@@ -83,7 +84,10 @@ class PinnTraining:
         if self._is_due():
             self._refresh()
         with shortage_named(len(self.points), self._bytes, what="a step", advice="use solve=matrix_free"):
-            step = self.optimizer.step(self._system_of_step(), self.theta)
+            try:
+                step = self.optimizer.step(self._system_of_step(), self.theta)
+            except DivergenceError:
+                return Report(math.nan, self.options.optimizer)
         self.theta = step.theta
         self.in_vain = 0 if step.accepted else self.in_vain + 1
         rms = math.sqrt(2 * step.loss) if step.loss >= 0 else math.nan
