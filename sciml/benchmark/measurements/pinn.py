@@ -181,7 +181,7 @@ _RIVALS: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
 
 
 def optimizer_race(
-    problem: str = "nonlinear/quadratic_diffusion", cpu_seconds: float = 20.0, seed: int = 0
+    problem: str = "nonlinear/quadratic_diffusion", cpu_seconds: float = 10.0, seed: int = 0
 ) -> dict[str, float]:
     """Relative L2 errors of the optimisers on the same law, after the same CPU seconds, each with three trials.
 
