@@ -207,8 +207,8 @@ def _aspect(arrays: DiagnosisArrays) -> str:
 
 
 def _dot(arrays: DiagnosisArrays) -> float:
-    return float(np.clip(4e3 / len(arrays.points), 1.0, 12.0))
+    return float(np.clip(2e4 / len(arrays.points), 2.0, 12.0))
 
 
 def _opacity(arrays: DiagnosisArrays) -> float:
-    return float(np.clip(1e3 / len(arrays.points), 0.15, 0.8))
+    return float(np.clip(2e3 / len(arrays.points), 0.4, 0.8))

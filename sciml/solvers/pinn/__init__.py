@@ -80,7 +80,7 @@ class PinnSolver(Solver):
     def check(self, problem: Problem, options: PinnOptions, device: str) -> None:
         checked_device(device)
         conditions_built_in(problem, options.conditions)
-        build_sampler(problem, options)
+        build_sampler(options)
         build_optimizer(options)
         if options.sampler == "aas":
             Adversary.of_problem(problem, beta=options.beta)
