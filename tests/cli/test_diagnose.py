@@ -82,7 +82,7 @@ def test_a_diagnosis_is_printed_and_drawn(sciml, solved):
         "Give more points",
         "equation",
         "75%",
-        "1e-9",
+        "1.0e-09",
         "rank: 12",
         "eigenvalues: –",
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from contextlib import contextmanager
 
 import pytest
@@ -65,6 +66,18 @@ def test_a_resumed_run_is_of_the_same_member(sciml, tmp_path, monkeypatch, comma
     resumed = sciml.succeeds("resume half --json").rows[0]
     for key in ("member", "parameters", "quantities"):
         assert resumed[key] == wanted[key]
+
+
+@pytest.mark.parametrize(
+    ("out", "said"), [("", "Interrupted by SIGTERM."), (" --out half", "`sciml resume half` continues.")]
+)
+def test_sigterm_has_an_exit_code_of_its_own(sciml, monkeypatch, out, said):
+    monkeypatch.setattr("sciml.cli.runs.solve", lambda *arguments, **keywords: signal.raise_signal(signal.SIGTERM))
+    outcome = sciml(f"{SOLVE}{out}")
+    assert outcome.code == 143
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("Interrupted by SIGTERM")
+    assert line.endswith(said)
 
 
 def test_an_unfinished_run_says_how_to_go_on(sciml, tmp_path, monkeypatch):
