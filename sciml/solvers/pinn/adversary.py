@@ -59,6 +59,9 @@ _EXPLORATIONS = 2
 _EFFECTIVE = 100
 """Points of a pool that must carry the residual; if fewer do, a power of it below 1 is followed."""
 
+_WARM_UP = 75
+"""Steps over which the logarithm of the density gives way to the density itself."""
+
 _MEMORY = 0.95
 """Of the running average of the flow's weights, which is what is sampled; steps by themselves are noisy."""
 
@@ -187,7 +190,7 @@ class Adversary:
         sums = np.zeros(2)
         for _ in range(steps):
             chosen = points[generator.choice(len(points), size=self.batch, p=chances)]
-            sums += self._ascend(chosen, self._penalties(mean), generator)
+            sums += self._ascend(chosen, self._penalties(mean), self._exponent(power), generator)
         means = sums / max(steps, 1)
         self._measure_inside(generator)
         return record | {"objective": means[0], "concentration": means[1], "inside": self._inside}
@@ -230,6 +233,10 @@ class Adversary:
     def _from_unit(self, unit: np.ndarray) -> np.ndarray:
         return self.flow.lower.cpu().numpy() + self.flow.extent.cpu().numpy() * unit
 
+    def _exponent(self, power: float) -> float:
+        """The s of J_s: from 0 to 1 over the first steps, and 0 where the residual is tempered to |r| or less."""
+        return min(1.0, self._steps / _WARM_UP) * max(0.0, 2 * power - 1)
+
     def _penalties(self, mean: float) -> Tensor:
         """The c_i in multiples of mean(r²)."""
         extent = self.flow.extent
@@ -238,26 +245,30 @@ class Adversary:
         volume = float(extent.prod()) * self._covered
         return self.beta / (max(mean, 1e-300) * volume * extent**2)
 
-    def _ascend(self, chosen: np.ndarray, penalties: Tensor, generator: np.random.Generator) -> np.ndarray:
-        """One step of Adam; objective and concentration before it."""
-        rest = self._tensor(self._proposals(self._trained, self.batch, generator)).requires_grad_(True)
-        log_density = self._log_relative(self._trained, torch.cat([self._tensor(chosen), rest]))
-        gain = log_density[: len(chosen)].exp().mean()
-        log_rest = log_density[len(chosen) :]
-        (slope,) = torch.autograd.grad(log_rest.sum(), rest, create_graph=True)
-        slope = slope * self.flow.extent
-        weights = 2 / (1 + log_rest.detach().exp())
-        roughness = (weights * (2 * log_rest).exp() * (slope * slope * penalties).sum(dim=1)).mean()
-        objective = gain - roughness
+    def _ascend(
+        self, chosen: np.ndarray, penalties: Tensor, power: float, generator: np.random.Generator
+    ) -> np.ndarray:
+        """One step of Adam; what J and mean(r² π) were before it, relative to mean(r²)."""
+        others = self._tensor(self._proposals(self._trained, self.batch, generator)).requires_grad_(True)
+        log_density = self._log_relative(self._trained, torch.cat([self._tensor(chosen), others]))
+        log_chosen, log_others = log_density[: len(chosen)], log_density[len(chosen) :]
+        (slope,) = torch.autograd.grad(log_others.sum(), others, create_graph=True)
+        steepness = ((slope * self.flow.extent) ** 2 * penalties).sum(dim=1)
+        # Half of the points come from the flow, so that they are as dense as (1 + π) / 2.
+        rarity = math.log(2) - torch.nn.functional.softplus(log_others.detach())
+        roughness = (torch.exp((1 + power) * log_others + rarity) * steepness).mean()
         self._adam.zero_grad(set_to_none=True)
-        (-objective).backward()
+        (roughness - _box_cox(log_chosen, power).mean()).backward()
         self._adam.step()
         memory = min(_MEMORY, (1 + self._steps) / (10 + self._steps))
         with torch.no_grad():
             for average, weight in zip(self.flow.parameters(), self._weights):
                 average.lerp_(weight, 1 - memory)
         self._steps += 1
-        return np.array([float(objective.detach()), float(gain.detach())])
+        with torch.no_grad():
+            gain = log_chosen.exp().mean()
+            penalty = (torch.exp(2 * log_others + rarity) * steepness).mean()
+        return np.array([float(gain - penalty), float(gain)])
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """Draw `n` points of the domain from p: ``(n, dim)``, time last.
@@ -378,6 +389,11 @@ def _tempered(values: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, floa
             break
         power *= 0.9
     return chances, power
+
+
+def _box_cox(log_value: Tensor, power: float) -> Tensor:
+    """(v^s − 1) / s, which goes from log v at s = 0 to v − 1 at s = 1."""
+    return torch.expm1(power * log_value) / power if power else log_value
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
