@@ -129,19 +129,18 @@ def _block(
     prepared = model.prepare(x, keys)
     if terms[0].average is not None:
         return Block(prepared, (_deviation(terms[0], int(some[0]), like),), summed=True)
-    operators: dict[int, list[Term]] = {}
-    for term in terms:
-        operators.setdefault(id(term.operator), []).append(term)
     parts = []
-    for sharing in operators.values():
-        first = sharing[0]
-        normal = None if first.normals is None else _tensor(first.normals[some], like)
+    for operator in dict.fromkeys(term.operator for term in terms):
+        assert operator is not None
+        sharing = [term for term in terms if term.operator is operator]
+        normals = sharing[0].normals
+        normal = None if normals is None else _tensor(normals[some], like)
         with torch.no_grad():
-            static = first.operator.static(x, normal=normal)
+            static = operator.static(x, normal=normal)
         columns = tuple(
             (term.component if term.kind == "equation" else 0, _rows(term, some, importance, like)) for term in sharing
         )
-        parts.append(_Residuals(first.operator, static, columns))
+        parts.append(_Residuals(operator, static, columns))
     return Block(prepared, tuple(parts))
 
 

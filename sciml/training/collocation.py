@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -52,7 +53,7 @@ class _Weights:
     def __init__(self, network: torch.nn.Module) -> None:
         self.originals = [p for p in network.parameters() if p.requires_grad]
         ends = np.cumsum([0, *(p.numel() for p in self.originals)]).tolist()
-        self.places = [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+        self.places = [slice(a, b) for a, b in pairwise(ends)]
         self.number: int = ends[-1]
         position = {id(p): k for k, p in enumerate(self.originals)}
         self._stands = [
@@ -177,7 +178,7 @@ class Collocation:
         names = _unique([term.name for term in terms])
         self.terms = tuple(
             replace(term, name=name, rows=slice(a, b))
-            for term, name, a, b in zip(terms, names, ends, ends[1:], strict=False)
+            for term, name, (a, b) in zip(terms, names, pairwise(ends), strict=True)
         )
         self._weights, self._blocks = weights, {}
 

@@ -98,7 +98,9 @@ def rows_by_hand(system, jet, weights=None):
             normal = None if term.normals is None else tensor(term.normals)
             residual = term.operator(tensor(term.points), values, normal=normal)
             residual = residual.reshape(len(residual), -1)[:, term.component if term.kind == "equation" else 0]
-        importance = tensor(weights) if term.kind == "equation" and weights is not None else tensor(np.ones(len(residual)))
+        importance = (
+            tensor(weights) if term.kind == "equation" and weights is not None else tensor(np.ones(len(residual)))
+        )
         rows.append(residual / term.size * torch.sqrt(term.weight * importance / len(residual)))
     return torch.cat(rows)
 
@@ -230,7 +232,9 @@ class Own(torch.nn.Module):
         self.out = torch.nn.Linear(4, k, bias=False)
 
     def forward(self, x):
-        return self.out(torch.sin(x @ self.frequencies) ** 2 + torch.nn.functional.layer_norm(x @ self.frequencies, (4,)))
+        return self.out(
+            torch.sin(x @ self.frequencies) ** 2 + torch.nn.functional.layer_norm(x @ self.frequencies, (4,))
+        )
 
 
 def own(d, k):
@@ -299,7 +303,7 @@ def test_terms_say_what_stands_where():
     rows = [(term.rows.start, term.rows.stop) for term in system.terms]
     assert [a for a, _ in rows] == [0, *(b for _, b in rows[:-1])]
     assert rows[-1][1] == system.n_residuals
-    assert [term.kind for term in system.terms][0] == "equation"
+    assert system.terms[0].kind == "equation"
     assert {term.kind for term in system.terms} == {"equation", "dirichlet", "flux", "initial"}
     assert {term.weight for term in system.terms if term.kind in ("dirichlet", "initial")} == {100.0}
     assert {term.weight for term in system.terms if term.kind == "flux"} == {10.0}

@@ -131,6 +131,7 @@ def _boundary_term(term: Term, jets: _JetCache, components: int) -> BoundaryTerm
 
 def _at_points(term: Term, jets: _JetCache) -> Any:
     operator, normals = term.operator, term.normals
+    assert operator is not None
     static = _StaticCache(operator, normals)
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
