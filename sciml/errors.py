@@ -7,6 +7,7 @@ allowed and what to do.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -15,6 +16,8 @@ __all__ = [
     "DeclarationError",
     "DivergenceError",
     "DomainError",
+    "Interrupted",
+    "MemoryShortageError",
     "MeshError",
     "MissingPackageError",
     "OptionError",
@@ -92,6 +95,10 @@ class MissingPackageError(ScimlError, ImportError):
     """An optional part needs a package that is not installed; the message says how to get it."""
 
 
+class MemoryShortageError(ScimlError, MemoryError):
+    """Work that does not fit into the memory that is left; the message names a size that does."""
+
+
 class SchedulerError(ScimlError, ConnectionError):
     """A scheduler that cannot be reached, was lost, or whose workers cannot run what they are sent."""
 
@@ -108,6 +115,27 @@ class DivergenceError(ScimlError, ArithmeticError):
     def __init__(self, message: str, solution: object | None = None) -> None:
         super().__init__(message)
         self.solution = solution
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run was asked to end by a signal; the message says how it is continued.
+
+    It is no error: ``except Exception`` lets it pass, as any other Ctrl-C.
+
+    Attributes
+    ----------
+    number : signal.Signals
+        SIGINT or SIGTERM.
+    """
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.number = signal.Signals(number)
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the number of the signal, as shells have it: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.number
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str], hint: str = "") -> UnknownNameError:

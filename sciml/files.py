@@ -5,17 +5,19 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from sciml.errors import OutputError
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["atomic_path", "hdf5_file", "write_json"]
+__all__ = ["atomic_path", "hdf5_file", "plain", "write_json"]
 
 
 @contextmanager
@@ -61,3 +63,18 @@ def write_json(path: str | Path, content: Any) -> None:
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """Values as JSON can hold them: tuples to lists, NumPy to Python, what has no form to its text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    return value if isinstance(value, (str, int, bool, type(None))) else str(value)

@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import json
 import pkgutil
 import re
 import sys
@@ -22,12 +23,21 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sciml.errors import DeclarationError, ScimlError, UnknownNameError, unknown_name
+from sciml.files import plain
 from sciml.problem import Box, Problem
 
 if TYPE_CHECKING:
     from sciml.solvers.base import Solver
 
-__all__ = ["absolute_name", "fingerprint", "load_problem", "load_solver", "problem_classes", "solver_names"]
+__all__ = [
+    "absolute_name",
+    "fingerprint",
+    "load_problem",
+    "load_solver",
+    "problem_classes",
+    "problem_key",
+    "solver_names",
+]
 
 
 def _snake(name: str) -> str:
@@ -151,6 +161,22 @@ def fingerprint(problem: Problem) -> str:
         mesh = problem.domain.mesh()
         digest.update(mesh.points.tobytes() + mesh.cells.tobytes())
     return digest.hexdigest()
+
+
+def problem_key(problem: Problem) -> str:
+    """16 hexadecimal digits that differ where the declaration, a value, the member, the domain or the time differ.
+
+    A file counts by its text, not by where it lies.
+    """
+    content = {
+        "declaration": fingerprint(problem),
+        "class": (problem.source or problem.name).rpartition(":")[2],
+        "parameters": plain(problem.parameters.plain()),
+        "member": problem.member,
+        "time": [problem.time.start, problem.time.end] if problem.evolves else None,
+    }
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -15,8 +15,7 @@ from sciml.benchmark.plan import Cell, Plan, PlannedTask
 from sciml.benchmark.process import Limits
 from sciml.benchmark.runner import Job, Progress, run_jobs
 from sciml.benchmark.tuning import Trial, best_trial, draw_trials, score_trials
-from sciml.files import write_json
-from sciml.solution.solution import plain
+from sciml.files import plain, write_json
 
 __all__ = ["CELL", "Summary", "cell_payload", "run_plan", "truth_key"]
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from sciml.errors import DeclarationError
+from sciml.files import plain
 from sciml.problem import Problem
-from sciml.registry import fingerprint, load_problem
-from sciml.solution.solution import plain
+from sciml.registry import load_problem, problem_key
 
-__all__ = ["Role", "load_task", "task_key", "task_of"]
+__all__ = ["Role", "load_task", "task_of"]
 
 Role = Literal["named", "hidden", "out_of_range", "tuning"]
 
@@ -45,7 +43,7 @@ def task_of(problem: Problem, role: Role, label: str | None = None) -> dict[str,
             f"{problem!r} was made in memory, where no other process finds it; declare it in a file and name that."
         )
     return {
-        "key": task_key(problem),
+        "key": problem_key(problem),
         "problem": problem.source,
         "label": _label(problem) if label is None else label,
         "parameters": plain(problem.parameters.plain()),
@@ -65,29 +63,13 @@ def load_task(task: Mapping[str, Any]) -> Problem:
         As for :func:`~sciml.registry.load_problem`.
     """
     problem = load_problem(task["problem"], member=task["member"], **task["parameters"])
-    found = task_key(problem)
+    found = problem_key(problem)
     if found != task["key"]:
         raise DeclarationError(
             f"{task['label']} was declared differently when this run was planned (key {task['key']}, now {found}); put "
             f"the declaration back, or start a new run."
         )
     return problem
-
-
-def task_key(problem: Problem) -> str:
-    """16 hexadecimal digits that differ where the declaration, a value, the member, the domain or the time differ.
-
-    A file counts by its text, not by where it lies.
-    """
-    content = {
-        "declaration": fingerprint(problem),
-        "class": (problem.source or problem.name).rpartition(":")[2],
-        "parameters": plain(problem.parameters.plain()),
-        "member": problem.member,
-        "time": [problem.time.start, problem.time.end] if problem.evolves else None,
-    }
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _label(problem: Problem) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from sciml.benchmark.metrics import N_POINTS
 from sciml.errors import OutputError, UnsupportedError
+from sciml.files import plain
 from sciml.forms import analyse
 from sciml.problem import Problem
 from sciml.solution import (
@@ -23,7 +24,6 @@ from sciml.solution import (
     load_solution,
     measure_errors,
 )
-from sciml.solution.solution import plain
 from sciml.solvers.compare import REFERENCE, solve_truth
 
 __all__ = ["find_truth", "load_truth", "trivial_answers", "true_quantities"]

@@ -24,9 +24,9 @@ from sciml.benchmark.placing import placed_options, precision_obstacle
 from sciml.benchmark.tasks import load_task
 from sciml.benchmark.truth import find_truth, load_truth
 from sciml.errors import OptionError, UndefinedFieldError, UnsupportedError
+from sciml.files import plain
 from sciml.problem import Problem
 from sciml.solution import Solution
-from sciml.solution.solution import plain
 from sciml.solvers.base import Context, Solver, SolverOptions, checked_device
 from sciml.solvers.run import check_request, run_solver
 

@@ -11,14 +11,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from sciml.cli.arguments import OrderedCommand, grouped_options, parse_options
 from sciml.cli.parallel import abort, is_first, n_processes, quiet_others
-from sciml.errors import OptionError, ScimlError, ScimlWarning
+from sciml.errors import Interrupted, OptionError, ScimlError, ScimlWarning
 
 __all__ = ["app", "main"]
 
+
+class _Commands(typer.core.TyperGroup):
+    """Commands that say how they were interrupted and end with 128 + the number of the signal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Typer itself would end any interrupt with 130 and no word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            interrupted = error if isinstance(error, Interrupted) else Interrupted("Interrupted.")
+            print(interrupted, file=sys.stderr)
+            sys.exit(interrupted.exit_code)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Declare a PDE once; solve it with finite elements and with machine learning; compare.",
     no_args_is_help=True,
     add_completion=False,
@@ -117,14 +133,36 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Continue an unfinished run: a training from its last checkpoint, anything else from the start."""
-    from sciml.cli.folder import read_request
+    from sciml.cli.console import console
+    from sciml.cli.folder import finished_rows, read_request
     from sciml.cli.runs import run
     from sciml.registry import load_problem
 
+    finished = finished_rows(folder)
+    if finished is not None:
+        for row in finished if as_json else ():
+            print(json.dumps(row, allow_nan=False))
+        console.print(f"The run in {folder} is finished; there is nothing to resume.", highlight=False, soft_wrap=True)
+        return
     request = read_request(folder)
     problem = load_problem(request.source, member=request.member, **request.parameters)
     request.check(problem, folder)
     run(problem, request, out=folder, resume=True, as_json=as_json)
+
+
+@app.command()
+def diagnose(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that was given as --out.")],
+    as_json: Json = False,
+) -> None:
+    """Say what limits a training, finished or not: its verdict, advice, the terms of its loss, and pictures."""
+    from sciml.cli.diagnosing import find_diagnosis, print_diagnosis
+
+    diagnosis = find_diagnosis(folder)
+    if as_json:
+        print(json.dumps(diagnosis.as_dict(), allow_nan=False))
+    else:
+        print_diagnosis(diagnosis)
 
 
 @app.command(cls=OrderedCommand)
@@ -261,7 +299,7 @@ def _show_warning(message: Any, category: type[Warning], *arguments: Any, **keyw
 
 
 def _terminate(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    raise Interrupted("Interrupted by SIGTERM.", number)
 
 
 def main() -> None:
@@ -276,9 +314,6 @@ def main() -> None:
             abort(f"Error: {error}")
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
     except Exception:

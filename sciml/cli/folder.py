@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sciml.cli.console import console
 from sciml.cli.parallel import is_first, wait_for_all
-from sciml.errors import OutputError
+from sciml.errors import Interrupted, OutputError
 from sciml.files import write_json
 from sciml.problem import Problem
 from sciml.registry import fingerprint
 
-__all__ = ["Request", "Workplace", "output_folder", "read_request"]
+__all__ = ["Request", "Workplace", "finished_rows", "output_folder", "place_of", "read_request"]
 
 _REQUEST, _RECORD, _UNFINISHED, _CHECKPOINT = "run.json", "record.json", "unfinished", "checkpoint"
 
@@ -100,27 +100,58 @@ class Workplace:
         write_json(self.path / _RECORD, content)
 
 
-def read_request(folder: Path) -> Request:
-    """The request of an unfinished run.
+def place_of(folder: Path) -> Path:
+    """Where the files of a run are now: of an unfinished one in a folder of its own.
 
     Raises
     ------
     OutputError
-        The folder holds no unfinished run.
+        The folder holds no run.
     """
-    path = folder / _UNFINISHED / _REQUEST
-    if not path.is_file():
-        if (folder / _RECORD).is_file():
-            raise OutputError(f"The run in {folder} is finished; there is nothing to resume.")
-        raise OutputError(
-            f"{folder} holds no run that could be resumed; start one with `sciml solve … --out {folder}`."
-        )
+    for place in (folder / _UNFINISHED, folder):
+        if (place / _REQUEST).is_file():
+            return place
+    raise OutputError(f"{folder} holds no run; start one with `sciml solve … --out {folder}`.")
+
+
+def finished_rows(folder: Path) -> list[dict[str, Any]] | None:
+    """What a finished run has recorded, a dictionary for each solver; None where the run is unfinished."""
+    path = folder / _RECORD
+    if place_of(folder) != folder or not path.is_file():
+        return None
+    record = _json(path)
+    return record.get("rows", [record])
+
+
+def read_request(folder: Path) -> Request:
+    """What a run was asked for, whether it is finished or not.
+
+    Raises
+    ------
+    OutputError
+        The folder holds no run, or its request is damaged.
+    """
+    path = place_of(folder) / _REQUEST
+    content = _json(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
         content["solvers"] = [(str(name), dict(options)) for name, options in content["solvers"]]
         return Request(**content)
     except (ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"{path} is damaged ({error}); start the run again with --force.") from error
+        raise _damaged(path, error) from error
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, error) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, "it is not a dictionary")
+    return content
+
+
+def _damaged(path: Path, error: object) -> OutputError:
+    return OutputError(f"{path} is damaged ({error}); start the run again with --force.")
 
 
 @contextmanager
@@ -151,9 +182,9 @@ def output_folder(
         _start_anew(out, request)
     try:
         yield Workplace(place)
-    except KeyboardInterrupt:
-        console.print(f"Interrupted; `sciml resume {out}` continues.", highlight=False)
-        raise
+    except KeyboardInterrupt as error:
+        number = error.number if isinstance(error, Interrupted) else signal.SIGINT
+        raise Interrupted(f"Interrupted by {number.name}; `sciml resume {out}` continues.", number) from None
     _publish(out)
 
 

@@ -9,6 +9,7 @@ from sciml.cli.console import console, progress, result_table, significant
 from sciml.cli.folder import Request, output_folder
 from sciml.problem import Problem
 from sciml.solution import Solution, exact_solution
+from sciml.solution.diagnosis_plot import draw_diagnosis
 from sciml.solvers.compare import Comparison, Row, check_comparison, compare, row_of
 from sciml.solvers.run import check_request, solve
 
@@ -49,10 +50,11 @@ def _solve(problem: Problem, request: Request, out: Path | None, force: bool, re
         if place is not None:
             written = _write_solution(solution, place.path, "solution")
             solution.plot(place.path / "figure.png")
+            drawn = [path.name for path in draw_diagnosis(place.path)]
             place.write_record(solution.record() | row.as_dict(problem))
     _print_rows(problem, [row], as_json)
     if place is not None and not as_json:
-        _print_written(problem, out, [*written, "record.json", "figure.png"])
+        _print_written(problem, out, [*written, "record.json", "figure.png", *drawn])
 
 
 def _compare(problem: Problem, request: Request, out: Path | None, force: bool, resume: bool, as_json: bool) -> None:

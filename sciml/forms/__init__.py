@@ -14,7 +14,7 @@ from sciml.forms.balance import (
 from sciml.forms.checks import ContradictionWarning, OutflowWarning, check_degree, check_problem
 from sciml.forms.contradictions import Contradiction, contradictions
 from sciml.forms.convexity import convexity_bounds
-from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, reverse_jet, taylor_jet
+from sciml.forms.jets import Jet, TaylorSeries, has_taylor_rules, jet_of_output, reverse_jet, taylor_jet
 from sciml.forms.lowering import Derivative, lower
 from sciml.forms.pointwise import (
     PointwiseOperator,
@@ -44,6 +44,7 @@ __all__ = [
     "TaylorSeries",
     "WeakForm",
     "depends_on_time",
+    "has_taylor_rules",
     "initial_residual",
     "initial_value",
     "analyse",

@@ -10,6 +10,7 @@ A jet is a dictionary from :class:`~sciml.forms.Derivative` to tensors ``(n,)``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -17,7 +18,16 @@ import torch
 from sciml.errors import UnsupportedError
 from sciml.forms.lowering import Derivative
 
-__all__ = ["Jet", "TaylorLayers", "TaylorSeries", "jet_of_output", "reverse_jet", "taylor_jet"]
+__all__ = [
+    "AffineRecord",
+    "Jet",
+    "TaylorLayers",
+    "TaylorSeries",
+    "has_taylor_rules",
+    "jet_of_output",
+    "reverse_jet",
+    "taylor_jet",
+]
 
 Jet = dict[Derivative, torch.Tensor]
 
@@ -85,7 +95,9 @@ class TaylorSeries:
     first : (m1, n, k) tensor
         Along the directions `axes`.
     second : (m2, n, k) tensor
-        For the pairs `pairs` of positions in `axes`.
+        For the pairs `pairs` of positions in `axes`; None while all are zero.
+    tape : list of AffineRecord, optional
+        Where affine layers note what went in and out, in their order; handed on from series to series.
     """
 
     def __init__(
@@ -95,9 +107,21 @@ class TaylorSeries:
         second: torch.Tensor | None,
         axes: Sequence[int],
         pairs: Sequence[tuple[int, int]],
+        tape: list[AffineRecord] | None = None,
     ) -> None:
         self.value, self.first, self.second = value, first, second
-        self.axes, self.pairs = list(axes), list(pairs)
+        self.axes, self.pairs, self.tape = list(axes), list(pairs), tape
+
+    def parts(self) -> list[torch.Tensor]:
+        """The tensors that it is made of."""
+        return [self.value, self.first] + ([] if self.second is None else [self.second])
+
+    def with_tape(self, tape: list[AffineRecord] | None) -> TaylorSeries:
+        """The same series, whose layers from here on are noted."""
+        return TaylorSeries(self.value, self.first, self.second, self.axes, self.pairs, tape)
+
+    def _next(self, value: torch.Tensor, first: torch.Tensor, second: torch.Tensor | None) -> TaylorSeries:
+        return TaylorSeries(value, first, second, self.axes, self.pairs, self.tape)
 
     @classmethod
     def of_points(cls, x: torch.Tensor, keys: Sequence[Derivative]) -> TaylorSeries:
@@ -113,18 +137,24 @@ class TaylorSeries:
         """Through y = W x + b."""
         second = None if self.second is None else self.second @ weight.T
         value = torch.nn.functional.linear(self.value, weight, bias)
-        return TaylorSeries(value, self.first @ weight.T, second, self.axes, self.pairs)
+        out = self._next(value, self.first @ weight.T, second)
+        if self.tape is not None:
+            for part in out.parts():
+                if not part.requires_grad:
+                    part.requires_grad_(True)
+            self.tape.append(AffineRecord(weight, bias, self, out))
+        return out
 
     def select(self, columns: Sequence[int]) -> TaylorSeries:
         """Some components, in any order and number."""
         index = list(columns)
         second = None if self.second is None else self.second[..., index]
-        return TaylorSeries(self.value[:, index], self.first[..., index], second, self.axes, self.pairs)
+        return self._next(self.value[:, index], self.first[..., index], second)
 
     def scale(self, factor: torch.Tensor, shift: torch.Tensor) -> TaylorSeries:
         """Through y = factor · x + shift, per component."""
         second = None if self.second is None else self.second * factor
-        return TaylorSeries(self.value * factor + shift, self.first * factor, second, self.axes, self.pairs)
+        return self._next(self.value * factor + shift, self.first * factor, second)
 
     def activation(self, f: torch.Tensor, df: torch.Tensor, ddf: torch.Tensor) -> TaylorSeries:
         """Through a pointwise function with value f and derivatives f′, f″ at the current value.
@@ -135,7 +165,7 @@ class TaylorSeries:
         if self.pairs:
             curvature = self._products()
             second = ddf * curvature if self.second is None else torch.addcmul(ddf * curvature, df, self.second)
-        return TaylorSeries(f, df * self.first, second, self.axes, self.pairs)
+        return self._next(f, df * self.first, second)
 
     def _products(self) -> torch.Tensor:
         """a_i a_j for all pairs; without a copy where the pairs are the squares in order, as for a Laplacian."""
@@ -159,6 +189,19 @@ class TaylorSeries:
             else:
                 out[key] = self.second[pair[position[key.axes[0]], position[key.axes[1]]], :, key.component]
         return out
+
+
+@dataclass(frozen=True)
+class AffineRecord:
+    """What went into an affine layer and what came out, for derivatives by its weight and bias.
+
+    The parts of the output require grad, so that a reverse pass gives the adjoint of each of them.
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+    input: TaylorSeries
+    output: TaylorSeries
 
 
 @runtime_checkable
@@ -195,6 +238,13 @@ def taylor_jet(network: torch.nn.Module, x: torch.Tensor, keys: Iterable[Derivat
     blocks = x.split(max(64, _BLOCK // slots))
     jets = [push(network, TaylorSeries.of_points(block, keys)).jet(keys) for block in blocks]
     return jets[0] if len(jets) == 1 else {key: torch.cat([jet[key] for jet in jets]) for key in keys}
+
+
+def has_taylor_rules(layer: torch.nn.Module) -> bool:
+    """Whether a Taylor series can be pushed through a layer or network."""
+    if isinstance(layer, torch.nn.Sequential):
+        return all(map(has_taylor_rules, layer))
+    return isinstance(layer, (TaylorLayers, torch.nn.Linear)) or type(layer) in ACTIVATIONS
 
 
 def push(layer: torch.nn.Module, series: TaylorSeries) -> TaylorSeries:

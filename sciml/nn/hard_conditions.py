@@ -10,8 +10,9 @@ the lift takes the values of every side, only if sides that meet prescribe the s
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,13 +20,14 @@ import ufl
 from ufl.constantvalue import ConstantValue
 from ufl.domain import extract_domains
 
-from sciml.forms import condition_data, condition_value, contradictions, pointwise
+from sciml.errors import UnsupportedError
+from sciml.forms import Jet, condition_data, condition_value, contradictions, pointwise, reverse_jet
 from sciml.forms.discontinuities import has_kinks
-from sciml.forms.lowering import nodes
+from sciml.forms.lowering import Derivative, nodes
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.problem import Box, Dirichlet, Periodic, Problem
 
-__all__ = ["HardConditions", "hard_conditions_obstacle"]
+__all__ = ["ConditionJets", "HardConditions", "conditions_built_in", "hard_conditions_obstacle"]
 
 
 def hard_conditions_obstacle(problem: Problem) -> str | None:
@@ -46,6 +48,24 @@ def hard_conditions_obstacle(problem: Problem) -> str | None:
     if any(_bends_at_the_seam(problem, condition, c) for condition in problem.periodic for c in problem.dirichlet):
         return "boundary values have another slope on either side of a periodic pair, which a lift would carry inside"
     return next((str(contradiction) for contradiction in contradictions(problem)), None)
+
+
+def conditions_built_in(problem: Problem, wanted: Literal["auto", "hard", "soft"]) -> tuple[bool, str]:
+    """Whether Dirichlet conditions are built into a network, and why (not).
+
+    Raises
+    ------
+    UnsupportedError
+        "hard" is wanted and not possible.
+    """
+    if wanted == "soft":
+        return False, "as asked"
+    obstacle = hard_conditions_obstacle(problem)
+    if wanted == "hard" and obstacle is not None:
+        raise UnsupportedError(f"conditions=hard is not possible: {obstacle}; use conditions=soft.")
+    if obstacle is not None:
+        return False, obstacle
+    return True, "as asked" if wanted == "hard" else "nothing speaks against it"
 
 
 def _bends_at_the_seam(problem: Problem, periodic: Periodic, condition: Dirichlet) -> bool:
@@ -74,6 +94,50 @@ class _Term:
     fixed: tuple[tuple[int, int], ...]
     sign: float
     values: PointwiseOperator
+
+
+@dataclass(frozen=True)
+class ConditionJets:
+    """Derivatives of lift and distance at some points, which no network changes.
+
+    Attributes
+    ----------
+    keys : tuple of Derivative
+        Of the unknown, that can be made from these.
+    inner : tuple of Derivative
+        Of the network's output, that they are made from.
+    lift, distance : Jet
+        Of the prescribed components.
+    """
+
+    keys: tuple[Derivative, ...]
+    inner: tuple[Derivative, ...]
+    lift: Jet
+    distance: Jet
+
+    def apply(self, inner: Jet) -> Jet:
+        """The product rule: ∂_S (lift + d y) = ∂_S lift + Σ_{A ⊆ S} ∂_A d ∂_{S∖A} y."""
+        return {key: self._product(key, inner) if key in self.lift else inner[key] for key in self.keys}
+
+    def _product(self, key: Derivative, inner: Jet) -> torch.Tensor:
+        out = self.lift[key]
+        for taken, left in _shares(key):
+            if taken in self.distance:
+                out = torch.addcmul(out, self.distance[taken], inner[left])
+        return out
+
+
+def _shares(key: Derivative) -> list[tuple[Derivative, Derivative]]:
+    """All ways to deal the axes of a derivative to two factors."""
+    places = range(len(key.axes))
+    chosen = [set(some) for size in range(len(places) + 1) for some in itertools.combinations(places, size)]
+    return [
+        (
+            Derivative(key.component, tuple(axis for k, axis in enumerate(key.axes) if k in some)),
+            Derivative(key.component, tuple(axis for k, axis in enumerate(key.axes) if k not in some)),
+        )
+        for some in chosen
+    ]
 
 
 class HardConditions(torch.nn.Module):
@@ -109,14 +173,49 @@ class HardConditions(torch.nn.Module):
 
     def forward(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """``(n, dim)`` and ``(n, k)`` to ``(n, k)``."""
+        return self._lifts(x) + self._distances(x) * y
+
+    def _lifts(self, x: torch.Tensor) -> torch.Tensor:
+        t = self._relative(x)
+        return torch.stack([self._lift(x, t, component) for component in range(len(self._sides))], dim=1)
+
+    def _distances(self, x: torch.Tensor) -> torch.Tensor:
+        t = self._relative(x)
+        return torch.stack([self._distance(t, component) for component in range(len(self._sides))], dim=1)
+
+    def _relative(self, x: torch.Tensor) -> torch.Tensor:
+        """Coordinates from 0 to 1."""
         lower = torch.as_tensor(self._box.lower, dtype=x.dtype, device=x.device)
-        extent = torch.as_tensor(self._box.extent, dtype=x.dtype, device=x.device)
-        t = (x - lower) / extent
-        columns = [
-            self._lift(x, t, component) + self._distance(t, component) * y[:, component]
-            for component in range(y.shape[1])
-        ]
-        return torch.stack(columns, dim=1)
+        return (x - lower) / torch.as_tensor(self._box.extent, dtype=x.dtype, device=x.device)
+
+    def jets(self, x: torch.Tensor, keys: Iterable[Derivative]) -> ConditionJets:
+        """What derivatives of the unknown need of lift and distance, for reuse while the points stay the same.
+
+        Parameters
+        ----------
+        x : (n, dim) tensor
+            Points.
+        keys : iterable of Derivative
+            Of the unknown, of any order.
+        """
+        keys = tuple(keys)
+        held = [key for key in keys if self._sides[key.component]]
+        shares = {key: _shares(key) for key in held}
+        factors = {taken for key in held for taken, _ in shares[key] if self._bends(taken)}
+        inner = {left for key in held for taken, left in shares[key] if taken in factors}
+        lift = reverse_jet(self._lifts, x, held)
+        distance = reverse_jet(self._distances, x, sorted(factors))
+        return ConditionJets(
+            keys,
+            tuple(sorted(inner | {key for key in keys if key not in shares})),
+            {key: value.detach() for key, value in lift.items()},
+            {key: value.detach() for key, value in distance.items()},
+        )
+
+    def _bends(self, key: Derivative) -> bool:
+        """Whether a derivative of the distance can differ from zero: it is a product of factors of single axes."""
+        by_axis = _by_axis(self._sides[key.component])
+        return all(key.axes.count(axis) <= len(by_axis.get(axis, [])) for axis in set(key.axes))
 
     def _distance(self, t: torch.Tensor, component: int) -> torch.Tensor:
         """Product of relative distances to the prescribed sides, at most 1."""

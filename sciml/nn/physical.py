@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from sciml.forms.jets import Jet, TaylorSeries, jet_of_output, push, reverse_jet
+from sciml.forms.jets import AffineRecord, Jet, TaylorSeries, has_taylor_rules, jet_of_output, push, reverse_jet
 from sciml.forms.lowering import Derivative
-from sciml.nn.hard_conditions import HardConditions
+from sciml.nn.hard_conditions import ConditionJets, HardConditions
 from sciml.nn.mlp import MLP
 from sciml.nn.periodic_inputs import InputMap
 from sciml.problem import Problem
 
-__all__ = ["PhysicalNetwork"]
+__all__ = ["PhysicalNetwork", "PreparedPoints"]
+
+
+@dataclass(frozen=True)
+class PreparedPoints:
+    """Points with what a :class:`PhysicalNetwork` makes of them before any weight comes in.
+
+    Attributes
+    ----------
+    x : (n, d) tensor
+    keys : tuple of Derivative
+        Of the unknown, that are wanted.
+    inner : tuple of Derivative
+        Of the network, that they are made from.
+    series : TaylorSeries or None
+        Of the network's input; None where derivatives come by nested reverse mode.
+    around : ConditionJets or None
+        Of lift and distance, where conditions are built in.
+    """
+
+    x: torch.Tensor
+    keys: tuple[Derivative, ...]
+    inner: tuple[Derivative, ...] = ()
+    series: TaylorSeries | None = None
+    around: ConditionJets | None = None
 
 
 class PhysicalNetwork(torch.nn.Module):
@@ -68,13 +93,43 @@ class PhysicalNetwork(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.finish(x, self.network(self.scaled(x)))
 
-    def jet(self, x: torch.Tensor, keys: list[Derivative]) -> Jet:
-        """Derivatives of the unknown: Taylor series through an MLP without hard conditions, reverse mode else."""
-        if self.conditions is None and isinstance(self.network, MLP) and all(len(k.axes) <= 2 for k in keys):
-            series = push(self.network, self.scaled.taylor(TaylorSeries.of_points(x, keys)))
-            jet = {key: float(self.unknown_scale[key.component]) * value for key, value in series.jet(keys).items()}
-            return {k: v if k.axes else v + float(self.offset[k.component]) for k, v in jet.items()}
-        return reverse_jet(self, x, keys)
+    def jet(self, x: torch.Tensor, keys: Sequence[Derivative]) -> Jet:
+        """Derivatives of the unknown: by Taylor series where the network has the rules, up to second order."""
+        return self.jet_at(self.prepare(x, keys))
+
+    def prepare(self, x: torch.Tensor, keys: Sequence[Derivative]) -> PreparedPoints:
+        """What depends on the points alone, for reuse by :meth:`jet_at` while they stay the same."""
+        keys = tuple(keys)
+        if not has_taylor_rules(self.network) or any(len(key.axes) > 2 for key in keys):
+            return PreparedPoints(x, keys)
+        around = None if self.conditions is None else self.conditions.jets(x, keys)
+        inner = keys if around is None else around.inner
+        with torch.no_grad():
+            series = self.scaled.taylor(TaylorSeries.of_points(x, inner))
+            if isinstance(self.network, MLP):
+                series = self.network.begin(series)
+        return PreparedPoints(x, keys, inner, series, around)
+
+    def jet_at(self, points: PreparedPoints, tape: list[AffineRecord] | None = None) -> Jet:
+        """The derivatives that points were prepared for.
+
+        Parameters
+        ----------
+        points : PreparedPoints
+            Of this network.
+        tape : list, optional
+            Where affine layers are noted (:class:`~sciml.forms.jets.AffineRecord`), if `points` has a series.
+        """
+        if points.series is None:
+            return reverse_jet(self, points.x, points.keys)
+        begun = points.series.with_tape(tape)
+        network = self.network
+        series = network.propagate(begun) if isinstance(network, MLP) else push(network, begun)
+        jet = {key: float(self.unknown_scale[key.component]) * v for key, v in series.jet(points.inner).items()}
+        for key in points.inner:
+            if not key.axes and self.offset[key.component]:
+                jet[key] = jet[key] + float(self.offset[key.component])
+        return jet if points.around is None else points.around.apply(jet)
 
     def jet_of_output(self, x: torch.Tensor, y: torch.Tensor, keys: list[Derivative]) -> Jet:
         """Derivatives of an output already computed from x."""
@@ -97,6 +152,6 @@ class PhysicalNetwork(torch.nn.Module):
 
         Older files give no offset, and one scale for all components.
         """
-        network = MLP(manifest["network"]["widths"], manifest["network"]["activation"])
+        network = MLP.from_manifest(manifest["network"])
         kept = {name: manifest[name] for name in ("unknown_scale", "hard")}
         return cls(network, problem, **kept, offset=manifest.get("offset"))

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from sciml.errors import OptionError, OutputError, ParameterError, UnsupportedError
-from sciml.files import hdf5_file, write_json
+from sciml.files import hdf5_file, plain, write_json
 from sciml.problem import Problem
 from sciml.solution.cell_field import CellField
 from sciml.solution.chebyshev_field import ChebyshevEvolution, ChebyshevField
@@ -309,21 +309,6 @@ class Solution:
                 "The first argument of `plot` is a path; hand a truth in by name, as in plot(truth=other)."
             )
         return plot_solution(self, path, truth.field if isinstance(truth, Solution) else truth)
-
-
-def plain(value: Any) -> Any:
-    """Values as JSON can hold them: tuples to lists, NumPy to Python, what has no form to its text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return plain(value.tolist())
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    return value if isinstance(value, (str, int, bool, type(None))) else str(value)
 
 
 def load_solution(path: str | Path, problem: Problem | None = None, *, module: Any = None) -> Solution:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sciml.errors import OptionError
 from sciml.problem import Problem
 from sciml.solution import Solution
+from sciml.solution.diagnosis import Diagnosis
 
 __all__ = [
     "Context",
@@ -185,6 +186,13 @@ class Solver(ABC):
     def for_members(self) -> Solver:
         """A solver that keeps what the members of a family share from one call of :meth:`solve` to the next."""
         return self
+
+    def diagnose(self, folder: Path) -> Diagnosis | None:
+        """What limits the training whose files are in a folder; None if the solver writes nothing about it.
+
+        By default what :meth:`~sciml.solution.diagnosis.Diagnosis.write` left there.
+        """
+        return Diagnosis.read(folder)
 
     @abstractmethod
     def solve(self, problem: Problem, options: Any, context: Context) -> Solution:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from sciml import Box, Problem, load_problem
-from sciml.benchmark.tasks import load_task, task_key, task_of
+from sciml.benchmark.tasks import load_task, task_of
 from sciml.errors import DeclarationError
+from sciml.registry import problem_key
 
 
 def test_a_task_is_plain_and_brings_the_problem_back():
@@ -18,7 +19,7 @@ def test_a_task_is_plain_and_brings_the_problem_back():
     assert (task["role"], task["member"]) == ("named", None)
     again = load_task(task)
     assert again.parameters.plain() == problem.parameters.plain()
-    assert task_key(again) == task["key"]
+    assert problem_key(again) == task["key"]
 
 
 def test_a_drawn_member_comes_back_with_its_values_and_fields():
@@ -37,16 +38,16 @@ def test_a_drawn_member_comes_back_with_its_values_and_fields():
 def test_the_key_depends_on_what_decides_the_answer(plate, text):
     """Values, member and the file's text; neither the role nor the place of the file."""
     keys = {
-        task_key(plate()),
-        task_key(plate(power=3.0)),
-        task_key(plate(centre=(0.5, 0.25))),
-        task_key(plate().with_member(0, 1)),
-        task_key(plate().with_member(1, 0)),
-        task_key(plate(text.replace("evenly", "all over"))),
-        task_key(plate(text.replace("(1, 1)", "(1, 2)"))),
+        problem_key(plate()),
+        problem_key(plate(power=3.0)),
+        problem_key(plate(centre=(0.5, 0.25))),
+        problem_key(plate().with_member(0, 1)),
+        problem_key(plate().with_member(1, 0)),
+        problem_key(plate(text.replace("evenly", "all over"))),
+        problem_key(plate(text.replace("(1, 1)", "(1, 2)"))),
     }
     assert len(keys) == 7
-    assert task_key(plate()) == task_key(plate(name="elsewhere.py")) in keys
+    assert problem_key(plate()) == problem_key(plate(name="elsewhere.py")) in keys
     assert task_of(plate(), "named")["key"] == task_of(plate(), "tuning")["key"]
 
 
@@ -54,7 +55,7 @@ def test_two_problems_of_one_file_have_two_keys(tmp_path, text):
     path = tmp_path / "twins.py"
     path.write_text(text + '\n\nclass Twin(Plate):\n    """The same again."""\n')
     one, other = (load_problem(f"{path}:{name}") for name in ("Plate", "Twin"))
-    assert task_key(one) != task_key(other)
+    assert problem_key(one) != problem_key(other)
     assert type(load_task(task_of(other, "named"))).__name__ == "Twin"
 
 

@@ -11,11 +11,10 @@ from ufl import as_vector, exp, sin
 import sciml
 from sciml import Box, Dirichlet, MeshDomain, load_solution, solve, vector
 from sciml.errors import OutputError
-from sciml.files import atomic_path, write_json
+from sciml.files import atomic_path, plain, write_json
 from sciml.nn import MLP, PhysicalNetwork
 from sciml.problem import MeshData
 from sciml.solution import NetworkField, Seconds, Solution
-from sciml.solution.solution import plain
 
 
 def trained(problem, module):

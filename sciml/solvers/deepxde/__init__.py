@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field, field_validator
 
-from sciml.errors import OptionError, UnsupportedError, unknown_name
+from sciml.errors import OptionError, unknown_name
 from sciml.forms import analyse
-from sciml.nn import MLP, PhysicalNetwork, hard_conditions_obstacle, periodic_inputs_obstacle, problem_scales
+from sciml.nn import MLP, PhysicalNetwork, conditions_built_in, periodic_inputs_obstacle, problem_scales
 from sciml.problem import Problem
 from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Range, Solver, SolverOptions, checked_device, package_versions
@@ -23,6 +21,7 @@ from sciml.solvers.deepxde.isolation import isolated
 from sciml.solvers.deepxde.networks import plain_network
 from sciml.solvers.deepxde.options import TrainingOptions
 from sciml.solvers.deepxde.training import build_training
+from sciml.training.threads import torch_threads
 
 __all__ = ["SOLVER", "DeepxdeOptions", "DeepxdeSolver"]
 
@@ -114,7 +113,7 @@ class DeepxdeSolver(Solver):
         if options.adam + options.lbfgs == 0:
             raise OptionError("adam = 0 and lbfgs = 0 leave nothing to do; give one of them a number of iterations.")
         checked_device(device)
-        self._hard(problem, options)
+        conditions_built_in(problem, options.conditions)
         _unknown_scale(problem, options, (1.0,) * problem.n_components)
 
     def load(self) -> None:
@@ -124,7 +123,7 @@ class DeepxdeSolver(Solver):
     def solve(self, problem: Problem, options: DeepxdeOptions, context: Context) -> Solution:
         from sciml.solvers.deepxde.engine import train
 
-        hard, reason = self._hard(problem, options)
+        hard, reason = conditions_built_in(problem, options.conditions)
         scales = problem_scales(problem)
         around = {
             "unknown_scale": _unknown_scale(problem, options, scales.unknowns),
@@ -145,7 +144,7 @@ class DeepxdeSolver(Solver):
             generator=np.random.default_rng([context.seed, 0]),
         )
         start = time.perf_counter()
-        with _threads(options.threads):
+        with torch_threads(options.threads):
             result = train(
                 training,
                 self._training_options(options, context),
@@ -158,18 +157,6 @@ class DeepxdeSolver(Solver):
         network = result.network.module if user is not None else as_mlp(result.network)  # type: ignore[attr-defined]
         model = PhysicalNetwork(network, problem, **around)  # type: ignore[arg-type]
         return self._solution(problem, options, context, model, result, seconds, scales.as_dict(), reason)
-
-    @staticmethod
-    def _hard(problem: Problem, options: DeepxdeOptions) -> tuple[bool, str]:
-        """Whether Dirichlet conditions are built in, and why (not)."""
-        if options.conditions == "soft":
-            return False, "as asked"
-        obstacle = hard_conditions_obstacle(problem)
-        if options.conditions == "hard" and obstacle is not None:
-            raise UnsupportedError(f"conditions=hard is not possible: {obstacle}; use conditions=soft.")
-        if obstacle is not None:
-            return False, obstacle
-        return True, "as asked" if options.conditions == "hard" else "nothing speaks against it"
 
     @staticmethod
     def _training_options(options: DeepxdeOptions, context: Context) -> TrainingOptions:
@@ -242,17 +229,6 @@ def _unknown_scale(problem: Problem, options: DeepxdeOptions, estimated: tuple[f
         if name not in problem.fields:
             raise unknown_name("field", name, problem.fields)
     return tuple(given.get(slot.name, estimated[c]) for slot in problem.layout for c in slot.components)
-
-
-@contextmanager
-def _threads(number: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def as_mlp(network: torch.nn.Module) -> MLP:

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 
 from sciml.errors import OptionError, OutputError
-from sciml.solvers.deepxde.checkpoint import checkpoint_folder, load_checkpoint, save_checkpoint
 from sciml.solvers.deepxde.collocation import add_worst_points
 from sciml.solvers.deepxde.isolation import isolated
 from sciml.solvers.deepxde.ledger import Ledger
@@ -31,6 +30,7 @@ from sciml.solvers.deepxde.options import TrainingOptions
 from sciml.solvers.deepxde.process import termination_raises
 from sciml.solvers.deepxde.records import Phase, Progress, Status, Training, TrainingResult
 from sciml.solvers.deepxde.state import fingerprint
+from sciml.training.checkpoint import checkpoint_folder, load_checkpoint, save_checkpoint
 
 __all__ = ["train"]
 

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciml.optimize import pack_optimizer, unpack_optimizer
 from sciml.solvers.deepxde.collocation import collocation_data
 from sciml.solvers.deepxde.networks import build_network
 from sciml.solvers.deepxde.options import TrainingOptions
 from sciml.solvers.deepxde.records import Phase, Training
-from sciml.solvers.deepxde.state import pack_optimizer, unpack_optimizer
 
 __all__ = ["NonFiniteLossError", "Optimisation"]
 

@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sciml.forms import (
-    Derivative,
-    boundary_residual,
-    constrained_fields,
-    initial_residual,
-    jet_of_output,
-    number,
-    rated_components,
-    rows_with_flux,
-    strong_residual,
-)
+from sciml.forms import Derivative, jet_of_output, strong_residual
 from sciml.forms.pointwise import PointwiseOperator
 from sciml.nn import PhysicalNetwork, Scales
-from sciml.problem import Box, Condition, Dirichlet, Part, Periodic, Problem
+from sciml.problem import Problem
+from sciml.sampling import timed, uniform_points
 from sciml.solvers.deepxde.records import BoundaryTerm, Training
+from sciml.training.terms import Average, Term, condition_terms
 
 __all__ = ["build_training"]
-
-_FEWEST = 16
-_MEAN_POINTS = 512
-_MEAN_INSTANTS = 16
-_GAUSS_POINTS = 100
 
 
 class _JetCache:
@@ -73,18 +59,6 @@ class _StaticCache:
         return self._static
 
 
-@dataclass(frozen=True)
-class _Setup:
-    """What all terms share."""
-
-    problem: Problem
-    scales: Scales
-    hard: bool
-    boundary_weight: float
-    flux_weight: float
-    jets: _JetCache
-
-
 def build_training(
     problem: Problem,
     model: PhysicalNetwork,
@@ -115,146 +89,65 @@ def build_training(
     generator : numpy Generator
         For the points.
     """
-    setup = _Setup(problem, scales, hard, boundary_weight, flux_weight, _JetCache())
-    terms = _boundary_terms(setup, boundary_points, generator)
-    if problem.evolves:
-        terms += _initial_terms(setup, boundary_points, generator)
+    jets = _JetCache()
+    conditions = condition_terms(
+        problem,
+        scales,
+        hard=hard,
+        boundary_points=boundary_points,
+        boundary_weight=boundary_weight,
+        flux_weight=flux_weight,
+        generator=generator,
+    )
     return Training(
         dim=problem.dim + problem.evolves,
         outputs=problem.n_components,
-        residual=_equation(setup),
+        residual=_equation(problem, scales, jets),
         residual_weights=[1.0] * problem.n_components,
-        interior=_timed(problem, problem.domain.quasi_random(points, generator), generator),
-        candidates=lambda n, generator: _timed(problem, problem.domain.sample(n, generator), generator),
-        boundary=tuple(terms),
+        interior=timed(problem, problem.domain.quasi_random(points, generator), generator),
+        candidates=lambda n, generator: uniform_points(problem, n, generator),
+        boundary=tuple(_boundary_term(term, jets, problem.n_components) for term in conditions),
         feature_transform=model.scaled,
         output_transform=model.finish,
     )
 
 
-def _timed(problem: Problem, points: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Points with a time of the problem's, where it runs in time: one in each of n equal spans, in random order."""
-    if not problem.evolves:
-        return points
-    n = len(points)
-    fractions = (generator.permutation(n) + generator.random(n)) / n
-    return np.column_stack([points, problem.time.start + fractions * problem.time.duration])
-
-
-def _equation(setup: _Setup) -> Any:
-    operator = strong_residual(setup.problem)
+def _equation(problem: Problem, scales: Scales, jets: _JetCache) -> Any:
+    operator = strong_residual(problem)
     static = _StaticCache(operator)
 
     def residual(x: Tensor, y: Tensor) -> list[Tensor]:
-        jet = setup.jets.get(x, y, operator.keys)
+        jet = jets.get(x, y, operator.keys)
         values = operator(x, jet, static=static.get(x)).reshape(len(x), -1)
-        return [row / size for row, size in zip(values.unbind(dim=1), setup.scales.residuals, strict=True)]
+        return [row / size for row, size in zip(values.unbind(dim=1), scales.residuals, strict=True)]
 
     return residual
 
 
-def _boundary_terms(setup: _Setup, total: int, generator: np.random.Generator) -> list[BoundaryTerm]:
-    problem = setup.problem
-    pieces = problem.boundary_pieces
-    whole = sum(piece.part.measure for piece in pieces)
-    with_flux = rows_with_flux(problem)
-    terms = []
-    for piece in pieces:
-        n = max(_FEWEST, round(total * piece.part.measure / whole))
-        points, normals = _spread(problem, piece.part, n, generator)
-        for component, condition in enumerate(piece.conditions):
-            # Periodicity is built into the network's inputs.
-            built_in = isinstance(condition, Periodic) or (setup.hard and isinstance(condition, Dirichlet))
-            # Where a constraint has no condition, its flux is zero whatever u is.
-            says_nothing = condition is None and not with_flux[component]
-            if not (built_in or says_nothing):
-                terms.append(_term(setup, condition, component, points, normals))
-    terms += [
-        _mean_term(setup, component, float(number(problem, mean.entry(component))), generator)
-        for mean in problem.declaration.means
-        for component in mean.components(problem.n_components)
-    ]
-    return terms
+def _boundary_term(term: Term, jets: _JetCache, components: int) -> BoundaryTerm:
+    residual = _at_points(term, jets) if term.average is None else _in_the_mean(term, term.average, components)
+    return BoundaryTerm(term.name, term.points, residual, term.weight)
 
 
-def _spread(problem: Problem, part: Part, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points on a part; a part of isolated points (the end of an interval) needs each only once, or at many times."""
-    points, normals = part.sample(n, generator)
-    if problem.evolves:
-        return _timed(problem, points, generator), normals
-    if part.domain.dim == 1:
-        points, first = np.unique(points, axis=0, return_index=True)
-        normals = normals[first]
-    return points, normals
-
-
-def _term(
-    setup: _Setup, condition: Condition | None, component: int, points: np.ndarray, normals: np.ndarray
-) -> BoundaryTerm:
-    operator = boundary_residual(setup.problem, condition, component)
-    essential = isinstance(condition, Dirichlet)
-    scale = (setup.scales.unknowns if essential else setup.scales.fluxes)[component]
+def _at_points(term: Term, jets: _JetCache) -> Any:
+    operator, normals = term.operator, term.normals
+    assert operator is not None
     static = _StaticCache(operator, normals)
 
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
-        jet = {key: value[rows] for key, value in setup.jets.get(x, y, operator.keys).items() if key in operator.keys}
+        jet = {key: value[rows] for key, value in jets.get(x, y, operator.keys).items() if key in operator.keys}
         here = x[rows]
         normal = torch.tensor(normals, dtype=x.dtype, device=x.device) if operator.program.uses_normal else None
-        return operator(here, jet, normal=normal, static=static.get(here)) / scale
+        return operator(here, jet, normal=normal, static=static.get(here)) / term.size
 
-    name = f"{'natural' if condition is None else condition}, component {component}"
-    return BoundaryTerm(name, points, residual, setup.boundary_weight if essential else setup.flux_weight)
-
-
-def _initial_terms(setup: _Setup, n: int, generator: np.random.Generator) -> list[BoundaryTerm]:
-    """The state at the start, and its rate where the law has mass; a constrained field has no start of its own."""
-    problem = setup.problem
-    space = problem.domain.quasi_random(n, generator)
-    points = np.column_stack([space, np.full(n, problem.time.start)])
-    constrained = {c for slot in constrained_fields(problem) for c in slot.components}
-    heavy = rated_components(problem, problem.declaration.mass)
-    return [
-        _initial_term(setup, c, velocity, points)
-        for c in range(problem.n_components)
-        if c not in constrained
-        for velocity in ([False, True] if c in heavy else [False])
-    ]
+    return residual
 
 
-def _initial_term(setup: _Setup, component: int, velocity: bool, points: np.ndarray) -> BoundaryTerm:
-    operator = initial_residual(setup.problem, component, velocity=velocity)
-    scale = setup.scales.unknowns[component] / (setup.problem.time.duration if velocity else 1.0)
-    static = _StaticCache(operator)
-
+def _in_the_mean(term: Term, average: Average, components: int) -> Any:
     def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
-        jet = {key: value[rows] for key, value in setup.jets.get(x, y, operator.keys).items() if key in operator.keys}
-        return operator(x[rows], jet, static=static.get(x[rows])) / scale
-
-    name = f"{'velocity' if velocity else 'state'} at the start, component {component}"
-    return BoundaryTerm(name, points, residual, setup.boundary_weight)
-
-
-def _mean_term(setup: _Setup, component: int, wanted: float, generator: np.random.Generator) -> BoundaryTerm:
-    """The mean value of one component; of what runs in time, at each of some instants."""
-    problem, time = setup.problem, setup.problem.time
-    instants = np.linspace(time.start, time.end, _MEAN_INSTANTS) if problem.evolves else np.zeros(1)
-    space, weights = _mean_rule(problem, generator)
-    points = np.concatenate([np.column_stack([space, *([np.full(len(space), t)] * problem.evolves)]) for t in instants])
-
-    def residual(x: Tensor, y: Tensor, rows: slice) -> Tensor:
-        values = y[rows].reshape(len(instants), len(weights), problem.n_components)[:, :, component]
-        means = values @ torch.tensor(weights, dtype=y.dtype, device=y.device)
-        deviation = (means - wanted) / setup.scales.unknowns[component]
+        values = y[rows].reshape(average.instants, len(average.weights), components)[:, :, term.component]
+        means = values @ torch.tensor(average.weights, dtype=y.dtype, device=y.device)
+        deviation = (means - average.wanted) / term.size
         return deviation[:, None].expand_as(values).reshape(-1)
 
-    name = "mean value" if problem.n_components == 1 else f"mean value, component {component}"
-    return BoundaryTerm(name, points, residual, setup.boundary_weight)
-
-
-def _mean_rule(problem: Problem, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Points with weights that sum to one; few, since the equation is evaluated on them too."""
-    if isinstance(problem.domain, Box) and problem.dim <= 2:
-        points, weights = problem.domain.quadrature(_GAUSS_POINTS // (4 if problem.evolves else 1))
-        return points, weights / weights.sum()
-    n = _MEAN_POINTS // (_MEAN_INSTANTS if problem.evolves else 1)
-    return problem.domain.quasi_random(n, generator), np.full(n, 1 / n)
+    return residual
