@@ -68,7 +68,7 @@ def adversary_objective(seed: int = 0, steps: int = 400, batch: int = 600) -> di
         ``mass``, ``best_mass``: within 0.1 of the peak, over that of the uniform density.
     """
     problem = load_problem("poisson/peak")
-    adversary = _trained(problem, steps, seed, batch=batch)
+    adversary = _trained(problem, steps, seed, AdversaryOptions(batch=batch, learning_rate=0.02))
     n = 256
     points = _cells(n)
     rho = _squared_load(problem)(points)
@@ -126,7 +126,8 @@ def adversary_finds(seed: int = 0, steps: int = 100) -> dict[str, float]:
 def adversary_cost(seed: int = 0, iterations: int = 8, steps: int = 2, points: int = 1000) -> dict[str, float]:
     """CPU time of one refresh of `poisson/peak` beside training of the network between two refreshes.
 
-    Adam in float64 on a 3 × 48 tanh network with batches of 250, by Taylor jets; on one thread.
+    Adam in float64 on a 3 × 48 tanh network with batches of 250, by Taylor jets; on one thread. The adversary is light:
+    4 couplings, and residuals at 1000 points a refresh.
 
     Parameters
     ----------
@@ -148,7 +149,8 @@ def adversary_cost(seed: int = 0, iterations: int = 8, steps: int = 2, points: i
     problem = load_problem("poisson/peak")
     generator = np.random.default_rng(seed)
     train, squared = _network_training(problem, seed)
-    adversary = Adversary(problem.domain, generator=generator)
+    light = AdversaryOptions(couplings=4, learning_rate=0.02, pool=1000)
+    adversary = Adversary.of_problem(problem, light, generator=generator)
     adversary.improve(squared, 2 * steps, generator)
 
     def refresh() -> None:
@@ -175,10 +177,10 @@ def adversary_cost(seed: int = 0, iterations: int = 8, steps: int = 2, points: i
     }
 
 
-def _trained(problem: Problem, steps: int, seed: int, batch: int = 200) -> Adversary:
+def _trained(problem: Problem, steps: int, seed: int, options: AdversaryOptions | None = None) -> Adversary:
     """An adversary after some steps from the cold start, in portions of 25, for the residual of u = 0."""
     generator = np.random.default_rng(seed)
-    adversary = Adversary(problem.domain, options=AdversaryOptions(batch=batch), generator=generator)
+    adversary = Adversary.of_problem(problem, options, generator=generator)
     for _ in range(steps // 25):
         adversary.improve(_squared_load(problem), 25, generator)
     return adversary

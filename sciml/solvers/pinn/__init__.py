@@ -83,7 +83,7 @@ class PinnSolver(Solver):
         build_sampler(options)
         build_optimizer(options)
         if options.sampler == "aas":
-            Adversary.of_problem(problem, beta=options.beta)
+            Adversary.of_problem(problem)
         if options.batch is not None and options.optimizer != "adam":
             raise OptionError(
                 f"batch={options.batch} is for optimizer=adam; {options.optimizer} takes all points in each step."

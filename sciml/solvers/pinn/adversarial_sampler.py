@@ -65,8 +65,7 @@ class AdversarialSampler(AdaptiveSampler):
         return self.adversary
 
     def _fresh(self, problem: Problem, generator: np.random.Generator | None = None) -> Adversary:
-        interval = (problem.time.start, problem.time.end) if problem.evolves else None
-        return Adversary(problem.domain, interval, self.adversary_options, generator=generator)
+        return Adversary.of_problem(problem, self.adversary_options, generator=generator)
 
     def tensors(self) -> dict[str, Tensor]:
         if self.adversary is None:

@@ -44,8 +44,9 @@ from torch import Tensor
 
 from sciml.errors import DomainError, OptionError
 from sciml.nn.flow import BoxFlow
-from sciml.problem import Box, Domain
+from sciml.problem import Box, Domain, Problem
 from sciml.problem.domain import sobol
+from sciml.sampling import own_generator
 from sciml.solvers.pinn.finds import Finds
 
 __all__ = ["LEAST_ACCEPTANCE", "Adversary", "AdversaryOptions"]
@@ -89,7 +90,7 @@ class AdversaryOptions:
         Of the flow, see :class:`~sciml.nn.flow.BoxFlow`. With 4 couplings and a learning rate of 0.02 a step costs a
         quarter less.
     learning_rate : float
-        Of Adam, for the flow. Good values: 0.005 to 0.02; at 0.04 it diverges.
+        Of Adam, for the flow. Good values: 0.01, and 0.02 with few couplings or large batches; at 0.04 it diverges.
     pool : int
         Points per refresh at which the residual is evaluated.
     batch : int
@@ -192,6 +193,14 @@ class Adversary:
         self.steps = 0
         self._finds = np.zeros((0, self.flow.dim))
         self._inside = self._covered
+
+    @classmethod
+    def of_problem(
+        cls, problem: Problem, options: AdversaryOptions | None = None, *, generator: np.random.Generator | None = None
+    ) -> Adversary:
+        """For the domain of a problem, and its time if it has one."""
+        interval = (problem.time.start, problem.time.end) if problem.evolves else None
+        return cls(problem.domain, interval, options, generator=generator)
 
     def improve(
         self, squared: Callable[[np.ndarray], np.ndarray], steps: int, generator: np.random.Generator
@@ -399,7 +408,7 @@ class Adversary:
             self._inside = max(float(inside.mean()), 1 / _MEASURED)
 
     def _uniform(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        points = self.domain.quasi_random(n, generator)
+        points = self.domain.quasi_random(n, own_generator(generator))
         if self.interval is None:
             return points
         start, end = self.interval
@@ -408,7 +417,7 @@ class Adversary:
 
     def _flow_points(self, flow: BoxFlow, n: int, generator: np.random.Generator) -> np.ndarray:
         """Points of the bounding box from a flow."""
-        unit = self._tensor(sobol(n, self.flow.dim, generator))
+        unit = self._tensor(sobol(n, self.flow.dim, own_generator(generator)))
         with torch.no_grad():
             return flow.inverse(unit)[0].cpu().numpy()
 
