@@ -1,4 +1,4 @@
-"""Regenerate the parts of README.md that follow from the code: the tables of solvers, problems and figures."""
+"""Regenerate the parts of README and docs that follow from the code: the tables of solvers, problems and figures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from sciml.cli.listing import catalogue_rows
 from sciml.registry import load_solver, solver_names
 
 ROOT = Path(__file__).resolve().parents[1]
-README, RECORD = ROOT / "README.md", ROOT / "data" / "figures.json"
+README = ROOT / "README.md"
+# Page → suite whose checks its table of figures shows; what was measured is in data/SUITE.json.
+FIGURES = {README: "figures", ROOT / "docs" / "pinn.md": "adaptive_sampling"}
 _FEW = 6
 
 
@@ -51,23 +53,32 @@ def _few(names: list[str]) -> str:
     return ", ".join(names) if len(names) <= _FEW else f"{len(names)} of them"
 
 
-def regenerated(text: str) -> str:
-    """The text with its generated parts made anew."""
-    figures = figures_table(load_suite("figures").checks, read_record(RECORD))
-    for key, table in (("solvers", solver_table()), ("problems", problem_table()), ("figures", figures)):
+def figures(page: Path) -> str:
+    """The table of figures of a page."""
+    suite = FIGURES[page]
+    return figures_table(load_suite(suite).checks, read_record(ROOT / "data" / f"{suite}.json"))
+
+
+def regenerated(page: Path) -> str:
+    """The text of a page with its generated parts made anew."""
+    tables = {"figures": figures(page)}
+    if page == README:
+        tables |= {"solvers": solver_table(), "problems": problem_table()}
+    text = page.read_text(encoding="utf-8")
+    for key, table in tables.items():
         pattern = rf"(<!-- begin generated: {key} -->).*?(<!-- end generated: {key} -->)"
         text = re.sub(pattern, lambda m, t=table: f"{m[1]}\n{t}\n{m[2]}", text, flags=re.DOTALL)
     return text
 
 
 def main() -> int:
-    """Write README.md; with --check, only say whether it is up to date."""
-    old = README.read_text(encoding="utf-8")
-    new = regenerated(old)
+    """Write the pages that have changed; with --check, only say which ones would."""
+    stale = {page: text for page in FIGURES if (text := regenerated(page)) != page.read_text(encoding="utf-8")}
     if "--check" in sys.argv:
-        print("up to date" if new == old else "README.md is out of date; run `make docs`")
-        return int(new != old)
-    README.write_text(new, encoding="utf-8")
+        print(*(f"{page.relative_to(ROOT)} is out of date; run `make docs`" for page in stale), sep="\n")
+        return int(bool(stale))
+    for page, text in stale.items():
+        page.write_text(text, encoding="utf-8")
     return 0
 
 

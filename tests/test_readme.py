@@ -25,9 +25,12 @@ def load_script(name):
     return module
 
 
-def test_generated_parts_are_up_to_date():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert load_script("make_docs").regenerated(text) == text, "run `make docs`"
+PAGES = load_script("make_docs").FIGURES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_generated_parts_are_up_to_date(page):
+    assert load_script("make_docs").regenerated(page) == page.read_text(encoding="utf-8"), "run `make docs`"
 
 
 def write_bracket(path):
@@ -80,18 +83,20 @@ def paragraphs(text):
     return re.sub(r"```.*?```", "", text, flags=re.DOTALL).split("\n\n")
 
 
-def test_every_check_has_a_row_and_every_row_a_record():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("page", "suite"), PAGES.items(), ids=PAGES.values())
+def test_every_check_has_a_row_and_every_row_a_record(page, suite):
+    text = page.read_text(encoding="utf-8")
     table = re.search(r"begin generated: figures -->\n(.*?)\n\n", text, flags=re.DOTALL)[1].splitlines()[2:]
     names = [re.search(r"\| `(\w+)` \|$", line)[1] for line in table]
-    assert names == [check.name for check in load_suite("figures").checks]
+    assert names == [check.name for check in load_suite(suite).checks]
     assert not [line for line in table if "–" in line.split(" | ")[1].split("; ")]
 
 
-def test_recorded_figures_keep_their_bounds():
+@pytest.mark.parametrize("suite", PAGES.values())
+def test_recorded_figures_keep_their_bounds(suite):
     """On the machine that measured them, whose rate is recorded beside them."""
-    record = read_record(ROOT / "data" / "figures.json")
-    for check in load_suite("figures").checks:
+    record = read_record(ROOT / "data" / f"{suite}.json")
+    for check in load_suite(suite).checks:
         entry = record[check.name]
         figures = entry["figures"]
         for pattern, bound in check.figures.items():

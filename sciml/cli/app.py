@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from sciml.cli.arguments import OrderedCommand, grouped_options, parse_options
 from sciml.cli.parallel import abort, is_first, n_processes, quiet_others
@@ -18,7 +19,22 @@ from sciml.errors import Interrupted, OptionError, ScimlError, ScimlWarning
 
 __all__ = ["app", "main"]
 
+
+class _Commands(typer.core.TyperGroup):
+    """Commands that say how they were interrupted and end with 128 + the number of the signal."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; Typer itself would end any interrupt with 130 and no word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            interrupted = error if isinstance(error, Interrupted) else Interrupted("Interrupted.")
+            print(interrupted, file=sys.stderr)
+            sys.exit(interrupted.exit_code)
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Declare a PDE once; solve it with finite elements and with machine learning; compare.",
     no_args_is_help=True,
     add_completion=False,
@@ -298,12 +314,6 @@ def main() -> None:
             abort(f"Error: {error}")
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
-    except Interrupted as interrupted:
-        print(interrupted, file=sys.stderr)
-        sys.exit(interrupted.exit_code)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         sys.exit(141)
     except Exception:

@@ -137,13 +137,13 @@ class BoxFlow(torch.nn.Module):
         return self.lower + self.extent * torch.sigmoid(y), log_det
 
     def log_relative_density(self, x: Tensor) -> Tensor:
-        """Log (|box| p(x)), ``(n,)``: zero where the density is that of the uniform law."""
+        """The logarithm of |box| p(x), ``(n,)``: zero where the density is that of the uniform law."""
         y = torch.logit((x - self.lower) / self.extent, eps=_margin(x.dtype))
         z, log_slopes = self._layers(y)
         return log_slopes + (_log_logistic(z) - _log_logistic(y)).sum(dim=1)
 
     def log_density(self, x: Tensor) -> Tensor:
-        """Log p(x), ``(n,)``, with ∫ p dx = 1 over the box; meaningless outside of it."""
+        """The logarithm of p(x), ``(n,)``, with ∫ p dx = 1 over the box; meaningless outside of it."""
         return self.log_relative_density(x) - self.extent.log().sum()
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -234,7 +234,7 @@ def _bounded(raw: Tensor, stretch: float) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _bend(y: Tensor, k: Tensor, centre: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """H and the sum over coordinates of log h′ = k + ½ log(1 + sinh²) − ½ log(1 + e^2k sinh²)."""
+    """The map h, and the sum over coordinates of log h′ = k + ½ log(1 + sinh²) − ½ log(1 + e^2k sinh²)."""
     before = torch.sinh(y - centre)
     after = torch.exp(k) * before
     log_slope = k + 0.5 * (torch.log1p(before * before) - torch.log1p(after * after))
@@ -247,7 +247,7 @@ def _unbend(y: Tensor, k: Tensor, centre: Tensor, shift: Tensor) -> tuple[Tensor
 
 
 def _log_logistic(y: Tensor) -> Tensor:
-    """Log of the logistic density e^y / (1 + e^y)²."""
+    """The logarithm of the logistic density e^y / (1 + e^y)²."""
     return torch.nn.functional.logsigmoid(y) + torch.nn.functional.logsigmoid(-y)
 
 

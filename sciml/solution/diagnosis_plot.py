@@ -93,7 +93,9 @@ def _curves(arrays: DiagnosisArrays) -> Figure:
 
 def _maps(arrays: DiagnosisArrays) -> Figure:
     fields = _fields(arrays)
-    figure = _figure(4.8 * (len(fields) + 1), 4.2)
+    extent = np.ptp(arrays.residual_points, axis=0)
+    height = np.clip(4.2 * extent[1] / extent[0], 2.4, 7.0) if _aspect(arrays) == "equal" else 4.2
+    figure = _figure(4.8 * (len(fields) + 1), float(height))
     axes = figure.subplots(1, len(fields) + 1, sharex=True, sharey=True)
     for axis, (name, (points, values)) in zip(axes, fields.items(), strict=False):
         norm = _norm(values, name)
@@ -104,6 +106,7 @@ def _maps(arrays: DiagnosisArrays) -> Figure:
     axes[-1].set_title(f"{len(arrays.points)} points")
     for axis in axes:
         axis.set(xlabel=arrays.coordinates[0], ylabel=arrays.coordinates[1], aspect=_aspect(arrays))
+        axis.label_outer()
     return figure
 
 
@@ -114,7 +117,7 @@ def _map(axis: Axes, points: np.ndarray, values: np.ndarray, norm: Normalize, co
         grid = values[np.lexsort((points[:, 0], points[:, 1]))].reshape(len(rows), len(columns))
         return axis.pcolormesh(columns, rows, grid, norm=norm, cmap=colours, shading="nearest", rasterized=True)
     order = np.argsort(values)
-    size = float(np.clip(2e4 / len(points), 1.0, 60.0))
+    size = float(np.clip(8e4 / len(points), 1.0, 80.0))
     return axis.scatter(*points[order].T, c=values[order], s=size, norm=norm, cmap=colours, lw=0, rasterized=True)
 
 
@@ -204,8 +207,8 @@ def _aspect(arrays: DiagnosisArrays) -> str:
 
 
 def _dot(arrays: DiagnosisArrays) -> float:
-    return float(np.clip(4e3 / len(arrays.points), 1.0, 12.0))
+    return float(np.clip(2e4 / len(arrays.points), 2.0, 12.0))
 
 
 def _opacity(arrays: DiagnosisArrays) -> float:
-    return float(np.clip(1e3 / len(arrays.points), 0.15, 0.8))
+    return float(np.clip(2e3 / len(arrays.points), 0.4, 0.8))

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 _SHARE = 0.8
-_CGROUPS = Path("/sys/fs/cgroup")
+_CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _PHRASES = ("can't allocate memory", "not enough memory", "out of memory")
 
 
@@ -193,7 +193,7 @@ def _machine_room() -> float:
 def _group_room() -> float:
     """What the control groups (version 2) from that of this process upwards leave."""
     try:
-        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+        lines = _OWN_CGROUP.read_text(encoding="ascii").splitlines()
     except OSError:
         return math.inf
     own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 from contextlib import contextmanager
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_resumed_run_is_of_the_same_member(sciml, tmp_path, monkeypatch, comma
         assert resumed[key] == wanted[key]
 
 
+@pytest.mark.parametrize(
+    ("out", "said"), [("", "Interrupted by SIGTERM."), (" --out half", "`sciml resume half` continues.")]
+)
+def test_sigterm_has_an_exit_code_of_its_own(sciml, monkeypatch, out, said):
+    monkeypatch.setattr("sciml.cli.runs.solve", lambda *arguments, **keywords: signal.raise_signal(signal.SIGTERM))
+    outcome = sciml(f"{SOLVE}{out}")
+    assert outcome.code == 143
+    (line,) = outcome.err.splitlines()
+    assert line.startswith("Interrupted by SIGTERM")
+    assert line.endswith(said)
+
+
 def test_an_unfinished_run_says_how_to_go_on(sciml, tmp_path, monkeypatch):
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
@@ -81,7 +94,10 @@ def test_an_unfinished_run_says_how_to_go_on(sciml, tmp_path, monkeypatch):
     assert "`sciml resume half`" in again.message
     assert "--force" in again.message
     sciml.succeeds("resume half")
-    assert "finished" in sciml("resume half").message
+    again = sciml("resume half")
+    assert again.code == 0
+    assert "half is finished" in again.told
+    assert again.out == ""
     sciml.succeeds(f"{SOLVE} --out half --force")
     assert (tmp_path / "half" / "record.json").is_file()
 

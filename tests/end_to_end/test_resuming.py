@@ -52,12 +52,12 @@ def weights(folder):
 )
 def test_killed_and_resumed(sciml, tmp_path, sign):
     sciml.succeeds(f"solve poisson/sine {RUN} --out whole")
-    told = kill_after_a_checkpoint(
-        start(tmp_path, "solve", "poisson/sine", *RUN.split(), "--out", "half"), tmp_path / "half", sign
-    )
+    process = start(tmp_path, "solve", "poisson/sine", *RUN.split(), "--out", "half")
+    told = kill_after_a_checkpoint(process, tmp_path / "half", sign)
+    assert process.returncode == (-sign if sign == signal.SIGKILL else 128 + sign)
     assert not (tmp_path / "half" / "record.json").exists()
     if sign != signal.SIGKILL:
-        assert "`sciml resume half` continues" in " ".join(told.split())
+        assert told.splitlines()[-1] == f"Interrupted by {sign.name}; `sciml resume half` continues."
     assert "unfinished run" in sciml("solve poisson/sine --out half").message
     row = sciml.succeeds("resume half --json").row
     whole, half = (json.loads((tmp_path / name / "record.json").read_text()) for name in ("whole", "half"))
@@ -68,7 +68,10 @@ def test_killed_and_resumed(sciml, tmp_path, sign):
     assert one.keys() == other.keys()
     assert len(one) >= 8
     assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert "finished" in sciml("resume half").message
+    again = sciml("resume half --json")
+    assert again.code == 0
+    assert "half is finished" in again.told
+    assert again.row["relative_l2"] == row["relative_l2"]
     assert not (tmp_path / "half" / "unfinished").exists()
 
 

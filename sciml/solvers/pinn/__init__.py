@@ -80,7 +80,7 @@ class PinnSolver(Solver):
     def check(self, problem: Problem, options: PinnOptions, device: str) -> None:
         checked_device(device)
         conditions_built_in(problem, options.conditions)
-        build_sampler(problem, options)
+        build_sampler(options)
         build_optimizer(options)
         if options.sampler == "aas":
             Adversary.of_problem(problem, beta=options.beta)
@@ -106,7 +106,10 @@ class PinnSolver(Solver):
 
     def _train(self, training: PinnTraining, context: Context) -> tuple[Ending, TrainingState]:
         options = training.options
-        kept = options.model_dump() | {"steps": None}
+        kept = options.model_dump()
+        if options.optimizer == "adam" and options.schedule == "cosine":
+            # The learning rate follows from the number of steps, which is then no mere limit.
+            kept["schedule"] = f"cosine over {options.n_steps} steps"
         identity = Identity.of(training.problem, self.name, kept, seed=context.seed, limits=_LIMITS)
         state = TrainingState(identity, weights=training, optimizer=training.optimizer, sampler=training.sampler)
         folder = None if context.folder is None else context.folder / "checkpoint"

@@ -1,7 +1,7 @@
-"""The adversary of adversarial adaptive sampling: a density that goes where the residual is, as smoothly as it is told.
+"""The adversary of adaptive sampling: a density that goes where the residual is, as smoothly as it is told.
 
-With ξ the place in the bounding box of the domain Ω (in space and time) scaled to the unit box, and π = |Ω| p the density
-in multiples of the uniform one, the adversary maximises over a flow
+With ξ the place in the bounding box of the domain Ω (in space and time) scaled to the unit box, and π = |Ω| p the
+density in multiples of the uniform one, the adversary maximises over a flow
 
     J(p) = ∫ r² p dx − Σ_i β_i ∫ (∂p/∂x_i)² dx = mean(r² π) − Σ_i c_i mean((∂π/∂ξ_i)²),   c_i = β_i / (|Ω| L_i²),
 
@@ -17,13 +17,14 @@ The strength of the penalty is given by one number β, read in one of two ways:
     β_i = β for all axes, as in the paper: it has units, is compared with r² itself, and the adversary fades to the
     uniform density as the residual becomes small. On (−1, 1)², raw β = 16 mean(r²) times the relative one.
 
-Source: K. Tang, J. Zhai, X. Wan and C. Yang, Adversarial adaptive sampling, ICLR 2024, arXiv 2305.18702. Other than there,
-points that the flow is trained on come half from the flow and half from everywhere, with exact weights, since a flow
-that only sees its own samples never finds a peak that they miss.
+Source: K. Tang, J. Zhai, X. Wan and C. Yang, Adversarial adaptive sampling, ICLR 2024, arXiv 2305.18702. Other than
+there, points that the flow is trained on come half from the flow and half from everywhere, with exact weights, since a
+flow that only sees its own samples never finds a peak that they miss.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -35,6 +36,8 @@ from torch import Tensor
 from sciml.errors import DomainError, OptionError
 from sciml.nn.flow import BoxFlow
 from sciml.problem import Box, Domain, Problem
+from sciml.problem.domain import sobol
+from sciml.solvers.pinn.finds import Finds
 
 __all__ = ["LEAST_ACCEPTANCE", "Adversary"]
 
@@ -44,6 +47,24 @@ LEAST_ACCEPTANCE = 0.05
 _ROUNDS = 200
 """How often samples that fall outside of the domain are drawn again before giving up."""
 
+_MEASURED = 4096
+"""Samples that tell which part of the flow's mass lies in the domain."""
+
+_CENTRES = 64
+"""Places around which the residual is looked at more closely; half of them are remembered from the last refresh."""
+
+_EXPLORATIONS = 2
+"""Pools that are evaluated before the first step; a flow that has left a place comes back slowly."""
+
+_EFFECTIVE = 100
+"""Points of a pool that must carry the residual; if fewer do, a power of it below 1 is followed."""
+
+_WARM_UP = 75
+"""Steps over which the logarithm of the density gives way to the density itself."""
+
+_MEMORY = 0.95
+"""Of the running average of the flow's weights, which is what is sampled; steps by themselves are noisy."""
+
 
 class Adversary:
     """A flow that is trained to put its mass where the squared residual is large.
@@ -51,8 +72,8 @@ class Adversary:
     Parameters
     ----------
     domain : Domain
-        A box is covered exactly. On another domain the flow lives on the bounding box; what it puts outside is cut off, and
-        densities are divided by the part that lies inside, which is measured.
+        A box is covered exactly. On another domain the flow lives on the bounding box; what it puts outside is cut
+        off, and densities are divided by the part that lies inside, which is measured.
     interval : (float, float), optional
         Start and end of the time, which is then the last coordinate.
     beta : float
@@ -64,7 +85,8 @@ class Adversary:
     learning_rate : float
         Of Adam, for the flow.
     pool : int
-        Points per refresh at which the residual is evaluated; half come from the flow.
+        Points per refresh at which the residual is evaluated: a third uniform, a third from the flow, a third near the
+        largest residuals found.
     batch : int
         Points per step of the flow, for either term.
     generator : numpy Generator, optional
@@ -108,16 +130,18 @@ class Adversary:
         self._covered = domain.volume / _box_volume(domain)
         seed = 0 if generator is None else int(generator.integers(2**63))
         start, end = ([], []) if interval is None else ([interval[0]], [interval[1]])
-        self.flow = BoxFlow(
+        self._trained = BoxFlow(
             [*domain.lower.tolist(), *start],
             [*domain.upper.tolist(), *end],
             couplings,
             width,
             generator=torch.Generator().manual_seed(seed),
         ).to(device)
-        self._weights = list(self.flow.parameters())
+        self.flow = copy.deepcopy(self._trained).requires_grad_(False)
+        self._weights = list(self._trained.parameters())
         self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
         self._steps = 0
+        self._finds = np.zeros((0, self.flow.dim))
         self._inside = self._covered
 
     @classmethod
@@ -158,22 +182,60 @@ class Adversary:
         OptionError
             A residual that is not finite, negative, or of another shape.
         """
-        points, relative = self._proposals(self.pool, generator)
-        values = _checked(squared(points), points)
-        # Importance weights: the density of the proposals is (1 + π) / 2, so they never exceed 2.
-        shares = values * 2 / (1 + relative)
-        mean = float(shares.mean())
-        if mean == 0:
-            shares, mean = 2 / (1 + relative), 0.0
-        record = {"mean_squared": mean, "effective": float(shares.sum() ** 2 / (shares**2).sum())}
-        chances = np.minimum(shares, shares.mean() * math.sqrt(len(shares)))
-        chances = chances / chances.sum()
+        for _ in range(1 if self._steps else _EXPLORATIONS):
+            points, values, density = self._evaluated(squared, generator)
+        mean = float((values / density).sum())
+        chances, power = _tempered(values, density)
+        record = {"mean_squared": mean, "effective": 1 / float((chances**2).sum()), "power": power}
         sums = np.zeros(2)
         for _ in range(steps):
             chosen = points[generator.choice(len(points), size=self.batch, p=chances)]
-            sums += self._ascend(chosen, self._penalties(mean), generator)
+            sums += self._ascend(chosen, self._penalties(mean), self._exponent(power), generator)
         means = sums / max(steps, 1)
+        self._measure_inside(generator)
         return record | {"objective": means[0], "concentration": means[1], "inside": self._inside}
+
+    def _evaluated(
+        self, squared: Callable[[np.ndarray], np.ndarray], generator: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Points, r² there, and how many points there are in a part of the domain over the size of the part.
+
+        A third of the points lies around the largest residuals found so far, so that a peak that only a few points had
+        met is known as well as those that the flow covers.
+        """
+        n_near = self.pool // 3
+        points = self._proposals(self.flow, self.pool - n_near, generator)
+        values = _checked(squared(points), points)
+        density = (len(points) / 2) * (1 + self.relative_density(points))
+        places = np.concatenate([self._finds, self._picked(points, values / density, generator)])
+        if len(places):
+            finds = Finds.around(places, self.pool ** (-1 / points.shape[1]), generator)
+            near = self._from_unit(finds.sample(n_near, generator))
+            near = near[self._contains(near)]
+            values = np.concatenate([values, _checked(squared(near), near)])
+            density = np.concatenate([density, (len(points) / 2) * (1 + self.relative_density(near))])
+            points = np.concatenate([points, near])
+            density += n_near * self._covered * finds.density(self._to_unit(points))
+        self._finds = self._picked(points, values / density, generator)
+        return points, values, density
+
+    def _picked(self, points: np.ndarray, shares: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Some points by the roots of their shares, in the unit box; none where there is no residual."""
+        chances = np.sqrt(shares)
+        if not chances.any():
+            return np.zeros((0, points.shape[1]))
+        picked = generator.choice(len(points), size=_CENTRES // 2, p=chances / chances.sum())
+        return self._to_unit(points[picked])
+
+    def _to_unit(self, points: np.ndarray) -> np.ndarray:
+        return (points - self.flow.lower.cpu().numpy()) / self.flow.extent.cpu().numpy()
+
+    def _from_unit(self, unit: np.ndarray) -> np.ndarray:
+        return self.flow.lower.cpu().numpy() + self.flow.extent.cpu().numpy() * unit
+
+    def _exponent(self, power: float) -> float:
+        """The s of J_s: from 0 to 1 over the first steps, and 0 where the residual is tempered to |r| or less."""
+        return min(1.0, self._steps / _WARM_UP) * max(0.0, 2 * power - 1)
 
     def _penalties(self, mean: float) -> Tensor:
         """The c_i in multiples of mean(r²)."""
@@ -183,22 +245,30 @@ class Adversary:
         volume = float(extent.prod()) * self._covered
         return self.beta / (max(mean, 1e-300) * volume * extent**2)
 
-    def _ascend(self, chosen: np.ndarray, penalties: Tensor, generator: np.random.Generator) -> np.ndarray:
-        """One step of Adam; objective and concentration before it."""
-        rest = self._tensor(self._proposals(self.batch, generator)[0]).requires_grad_(True)
-        log_density = self._log_relative(torch.cat([self._tensor(chosen), rest]))
-        gain = log_density[: len(chosen)].exp().mean()
-        log_rest = log_density[len(chosen) :]
-        (slope,) = torch.autograd.grad(log_rest.sum(), rest, create_graph=True)
-        slope = slope * self.flow.extent
-        weights = 2 / (1 + log_rest.detach().exp())
-        roughness = (weights * (2 * log_rest).exp() * (slope * slope * penalties).sum(dim=1)).mean()
-        objective = gain - roughness
+    def _ascend(
+        self, chosen: np.ndarray, penalties: Tensor, power: float, generator: np.random.Generator
+    ) -> np.ndarray:
+        """One step of Adam; what J and mean(r² π) were before it, relative to mean(r²)."""
+        others = self._tensor(self._proposals(self._trained, self.batch, generator)).requires_grad_(True)
+        log_density = self._log_relative(self._trained, torch.cat([self._tensor(chosen), others]))
+        log_chosen, log_others = log_density[: len(chosen)], log_density[len(chosen) :]
+        (slope,) = torch.autograd.grad(log_others.sum(), others, create_graph=True)
+        steepness = ((slope * self.flow.extent) ** 2 * penalties).sum(dim=1)
+        # Half of the points come from the flow, so that they are as dense as (1 + π) / 2.
+        rarity = math.log(2) - torch.nn.functional.softplus(log_others.detach())
+        roughness = (torch.exp((1 + power) * log_others + rarity) * steepness).mean()
         self._adam.zero_grad(set_to_none=True)
-        (-objective).backward()
+        (roughness - _box_cox(log_chosen, power).mean()).backward()
         self._adam.step()
+        memory = min(_MEMORY, (1 + self._steps) / (10 + self._steps))
+        with torch.no_grad():
+            for average, weight in zip(self.flow.parameters(), self._weights):
+                average.lerp_(weight, 1 - memory)
         self._steps += 1
-        return np.array([float(objective.detach()), float(gain.detach())])
+        with torch.no_grad():
+            gain = log_chosen.exp().mean()
+            penalty = (torch.exp(2 * log_others + rarity) * steepness).mean()
+        return np.array([float(gain - penalty), float(gain)])
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """Draw `n` points of the domain from p: ``(n, dim)``, time last.
@@ -208,36 +278,26 @@ class Adversary:
         DomainError
             The flow's mass has left the domain.
         """
-        found, missing, drawn, inside = [], n, 0, 0
-        for _ in range(_ROUNDS):
-            if missing <= 0:
-                break
-            points = self._flow_points(math.ceil(1.1 * missing / self._inside) if drawn else missing, generator)
-            kept = points[self._contains(points)]
-            found.append(kept)
-            drawn, inside, missing = drawn + len(points), inside + len(kept), missing - len(kept)
-        if missing > 0:
-            raise DomainError(
-                f"Of {drawn} points of the flow only {inside} lie in the domain; raise beta or start anew."
-            )
-        return np.concatenate(found)[:n] if found else np.zeros((0, self.flow.dim))
+        return self._sample(self.flow, n, generator)
 
     def density(self, points: np.ndarray) -> np.ndarray:
-        """P at points of the domain: ``(n,)``, with ∫ p = 1 over the domain, and its time if there is one."""
+        """The density p at points of the domain: ``(n,)``, with ∫ p = 1 over the domain, and its time, if any."""
         volume = float(self.flow.extent.prod()) * self._covered
         return self.relative_density(points) / volume
 
     def relative_density(self, points: np.ndarray) -> np.ndarray:
         """π = |Ω| p at points of the domain: ``(n,)``, 1 for the uniform density."""
         with torch.no_grad():
-            return self._log_relative(self._tensor(points)).exp().cpu().numpy()
+            return self._log_relative(self.flow, self._tensor(points)).exp().cpu().numpy()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Weights of the flow and the averages of Adam, for a checkpoint."""
-        out = {f"flow.{name}": value.detach() for name, value in self.flow.state_dict().items()}
+        """Weights of the flow, their average and the moments of Adam, for a checkpoint."""
+        out = {f"flow.{name}": value for name, value in self.flow.state_dict().items()}
+        out |= {f"trained.{name}": value for name, value in self._trained.state_dict().items()}
         for k, weight in enumerate(self._weights):
             out |= {f"adam.{k}.{name}": value for name, value in self._adam.state.get(weight, {}).items()}
-        return out
+        out["finds"] = torch.from_numpy(self._finds)
+        return {name: value.detach().clone() for name, value in out.items()}
 
     def values(self) -> dict[str, Any]:
         """The rest of the state, for JSON."""
@@ -245,38 +305,60 @@ class Adversary:
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go on where the adversary that the state was taken of would have, bit by bit."""
-        weights = {name.removeprefix("flow."): value for name, value in tensors.items() if name.startswith("flow.")}
-        self.flow.load_state_dict(weights)
+        self.flow.load_state_dict(_part(tensors, "flow."))
+        self._trained.load_state_dict(_part(tensors, "trained."))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in tensors.items():
-            if name.startswith("adam."):
-                _, number, entry = name.split(".")
-                state.setdefault(int(number), {})[entry] = value.clone()
+        for name, value in _part(tensors, "adam.").items():
+            number, entry = name.split(".")
+            state.setdefault(int(number), {})[entry] = value.clone()
         self._adam.load_state_dict({"state": state, "param_groups": self._adam.state_dict()["param_groups"]})
+        self._finds = np.array(tensors["finds"].cpu().numpy())
         self._steps, self._inside = values["steps"], values["inside"]
 
-    def _log_relative(self, x: Tensor) -> Tensor:
-        """Log π: the flow's density relative to its box, over the parts of box and mass that lie inside."""
-        return self.flow.log_relative_density(x) + math.log(self._covered / self._inside)
+    def _log_relative(self, flow: BoxFlow, x: Tensor) -> Tensor:
+        """The logarithm of π: a flow relative to its box, over the parts of box and mass that lie inside."""
+        return flow.log_relative_density(x) + math.log(self._covered / self._inside)
 
-    def _proposals(self, n: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Points of the domain from (p + uniform) / 2, and π there."""
+    def _proposals(self, flow: BoxFlow, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Points of the domain from (p + uniform) / 2."""
         half = n // 2
-        points = np.concatenate([self._uniform(n - half, generator), self.sample(half, generator)])
-        return points, self.relative_density(points)
+        return np.concatenate([self._uniform(n - half, generator), self._sample(flow, half, generator)])
+
+    def _sample(self, flow: BoxFlow, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Low-discrepancy points of a flow, those outside of the domain drawn again."""
+        found, missing, drawn = [np.zeros((0, flow.dim))], n, 0
+        for _ in range(_ROUNDS):
+            if missing <= 0:
+                break
+            points = self._flow_points(flow, math.ceil(missing / self._inside), generator)
+            drawn += len(points)
+            found.append(points[self._contains(points)])
+            missing -= len(found[-1])
+        if missing > 0:
+            raise DomainError(
+                f"Of {drawn} points of the adversary only {n - missing} lie in the domain; raise beta or start anew."
+            )
+        return np.concatenate(found)[:n]
+
+    def _measure_inside(self, generator: np.random.Generator) -> None:
+        """Which part of the flow's mass lies in the domain."""
+        if not isinstance(self.domain, Box):
+            inside = self._contains(self._flow_points(self.flow, _MEASURED, generator))
+            self._inside = max(float(inside.mean()), 1 / _MEASURED)
 
     def _uniform(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        points = self.domain.sample(n, generator)
+        points = self.domain.quasi_random(n, generator)
         if self.interval is None:
             return points
         start, end = self.interval
-        return np.column_stack([points, start + (end - start) * generator.random(n)])
+        times = (generator.permutation(n) + generator.random(n)) / n
+        return np.column_stack([points, start + (end - start) * times])
 
-    def _flow_points(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        """Points of the bounding box from the flow."""
-        unit = self._tensor(generator.random((n, self.flow.dim)))
+    def _flow_points(self, flow: BoxFlow, n: int, generator: np.random.Generator) -> np.ndarray:
+        """Points of the bounding box from a flow."""
+        unit = self._tensor(sobol(n, self.flow.dim, generator))
         with torch.no_grad():
-            return self.flow.inverse(unit)[0].cpu().numpy()
+            return flow.inverse(unit)[0].cpu().numpy()
 
     def _contains(self, points: np.ndarray) -> np.ndarray:
         if isinstance(self.domain, Box):
@@ -291,6 +373,32 @@ def _check_numbers(**numbers: float) -> None:
     for name, value in numbers.items():
         if not (math.isfinite(value) and value > 0):
             raise OptionError(f"{name}={value!r}; the adversary needs a positive number.")
+
+
+def _tempered(values: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, float]:
+    """Chances ∝ |r|^2τ / density that are carried by enough points, and τ, which is 1 where that allows it."""
+    largest = values.max()
+    if not largest > 0:
+        return (1 / density) / (1 / density).sum(), 0.0
+    enough = min(_EFFECTIVE, len(values) / 10)
+    power, chances = 1.0, np.zeros(0)
+    while power > 1e-2:
+        chances = (values / largest) ** power / density
+        chances = chances / chances.sum()
+        if 1 / (chances**2).sum() >= enough:
+            break
+        power *= 0.9
+    return chances, power
+
+
+def _box_cox(log_value: Tensor, power: float) -> Tensor:
+    """(v^s − 1) / s, which goes from log v at s = 0 to v − 1 at s = 1."""
+    return torch.expm1(power * log_value) / power if power else log_value
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Entries whose name starts with a prefix, under the rest of their name."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _box_volume(domain: Domain) -> float:

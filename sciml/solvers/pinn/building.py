@@ -11,7 +11,7 @@ from sciml.nn import MLP, PhysicalNetwork, RandomFourierFeatures, Scales
 from sciml.nn.periodic_inputs import InputMap
 from sciml.optimize import LBFGS, Adam, GaussNewton, Optimizer, SelfScaledBFGS
 from sciml.problem import Problem
-from sciml.sampling import SAMPLERS, Sampler, SamplingOptions, UserSampler
+from sciml.sampling import SAMPLERS, PointSampler, SamplingOptions, UserSampler
 from sciml.solvers.pinn.adversarial_sampler import AdversarialSampler, AdversaryOptions
 from sciml.solvers.pinn.options import PinnOptions
 
@@ -58,7 +58,7 @@ def build_optimizer(options: PinnOptions) -> Optimizer:
     return SelfScaledBFGS(variant="bfgs" if options.optimizer == "ssbfgs" else "broyden")
 
 
-def build_sampler(problem: Problem, options: PinnOptions) -> Sampler:
+def build_sampler(options: PinnOptions) -> PointSampler:
     """The sampler that was asked for; nothing is drawn yet."""
     shared = SamplingOptions(
         points=options.points,

@@ -144,11 +144,8 @@ def _advice(training: PinnTraining, findings: _Findings, ending: Ending) -> list
         )
     if findings.worst > _CONCENTRATED:
         place = ", ".join(f"{x:.3g}" for x in findings.where)
-        remedy = (
-            "sampler=aas follows it"
-            if options.sampler in ("uniform", "quasi_random", "user")
-            else "lower beta, give a larger budget, or features=placed"
-        )
+        even = options.sampler in ("uniform", "quasi_random", "user")
+        remedy = "sampler=aas follows it" if even else "give a larger budget, or with sampler=aas more flow_steps"
         out.append(f"One per cent of the domain, near ({place}), holds {findings.worst:.0%} of the residual: {remedy}.")
     used = findings.conditioning.get("effective_rank", 0) / findings.conditioning.get("unknowns", 1)
     if used > _ALL_DIRECTIONS and findings.falling >= _FALLING:

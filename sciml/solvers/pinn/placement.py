@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from sciml.nn import MLP, PhysicalNetwork, placed_first_layer
 from sciml.problem import Problem
 from sciml.sampling import uniform_points
 
-__all__ = ["place_features", "silent"]
+__all__ = ["last_layers", "place_features"]
 
 _CANDIDATES = 20_000
 _PICKS = 2_000
@@ -22,12 +23,10 @@ _SHARE_OF_GRADIENT = 0.5
 _SPREAD = (0.25, 1.75)
 
 
-def silent(model: PhysicalNetwork) -> None:
-    """Set the last layer of an MLP to zero: u is then what conditions and offset make of it."""
-    with torch.no_grad():
-        for branch in model.network.branches:  # type: ignore[union-attr]
-            for parameter in branch[-1].parameters():  # type: ignore[index]
-                parameter.zero_()
+def last_layers(model: PhysicalNetwork) -> list[torch.nn.Parameter]:
+    """Weights of the last layer of an MLP, or of all branches; where they are zero, u is the lift, or the offset."""
+    network: Any = model.network
+    return [parameter for branch in network.branches for parameter in branch[-1].parameters()]
 
 
 def place_features(

@@ -18,7 +18,7 @@ from sciml.sampling import PointSet, SamplingContext
 from sciml.solvers.pinn.building import build_model, build_optimizer, build_sampler
 from sciml.solvers.pinn.leverage import leverage_scores
 from sciml.solvers.pinn.options import PinnOptions
-from sciml.solvers.pinn.placement import place_features, silent
+from sciml.solvers.pinn.placement import last_layers, place_features
 from sciml.training import Collocation, Course, Distributed, Report
 from sciml.training.distributed import evaluate_shared, share
 from sciml.training.memory import check_fits, gauss_newton_bytes, shortage_named
@@ -68,7 +68,7 @@ class PinnTraining:
         )
         self.system = Distributed(self.collocation, self._shared_rows)
         self.optimizer = build_optimizer(options)
-        self.sampler = build_sampler(problem, options)
+        self.sampler = build_sampler(options)
         self.theta = self.collocation.theta()
         self.course = Course()
         self.rounds, self.refreshed_at, self.in_vain = 0, 0, 0
@@ -138,9 +138,11 @@ class PinnTraining:
 
     def _place(self) -> None:
         """Place the first layer by the residual of a network that says nothing yet."""
-        last = [parameter for branch in self.model.network.branches for parameter in branch[-1].parameters()]
+        last = last_layers(self.model)
         before = [parameter.detach().clone() for parameter in last]
-        silent(self.model)
+        with torch.no_grad():
+            for parameter in last:
+                parameter.zero_()
         theta = self.collocation.theta()
         self.slopes = place_features(
             self.model,
