@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sciml.errors import OptionError
 from sciml.problem import Problem
-from sciml.sampling import AdaptiveSampler, PointSet, SamplingContext, SamplingOptions
+from sciml.sampling import AdaptiveSampler, PointSet, SamplingContext, SamplingOptions, own_generator
 from sciml.solvers.pinn.adversary import Adversary
 
 __all__ = ["AdversarialSampler", "AdversaryOptions"]
@@ -101,12 +101,14 @@ class AdversarialSampler(AdaptiveSampler):
 
     def _adaptive(self, n: int, context: SamplingContext) -> np.ndarray:
         adversary = self._adversary_for(context.problem)
+        # Sobol points are scrambled by children of a generator's seed, which a restored generator does not know of.
+        generator = own_generator(context.generator)
         missing = self.adversary_options.steps if adversary.steps else self.adversary_options.first_steps
         for _ in range(math.ceil(missing / 25)):
             steps = min(missing, 25)
-            self.record = adversary.improve(context.squared, steps, context.generator)
+            self.record = adversary.improve(context.squared, steps, generator)
             missing -= steps
-        return adversary.sample(n, context.generator)
+        return adversary.sample(n, generator)
 
     def _adversary_for(self, problem: Problem) -> Adversary:
         """The present adversary, built when it is first needed after a restart."""
