@@ -34,7 +34,9 @@ def peak() -> Problem:
 
 def trained(problem: Problem | None = None, **options: Any) -> Solution:
     """A problem solved with few points and steps."""
-    known = {name: options.pop(name) for name in ("folder", "resume", "seed", "throw", "report") if name in options}
+    known = {
+        name: options.pop(name) for name in ("folder", "resume", "seed", "throw", "report", "device") if name in options
+    }
     return solve(problem or peak(), "pinn", **known, **(OPTIONS | options))
 
 
