@@ -135,23 +135,23 @@ class PhysicalNetwork(torch.nn.Module):
         """Derivatives of an output already computed from x."""
         return jet_of_output(y, x, keys)
 
-    def manifest(self) -> dict[str, Any] | None:
-        """What is needed to build the same network again; None for a network of the user's own."""
-        if not isinstance(self.network, MLP):
-            return None
+    def manifest(self) -> dict[str, Any]:
+        """What is needed to build the same network again; of one of the user's own, what is around it."""
         return {
-            "network": self.network.manifest(),
+            "network": self.network.manifest() if isinstance(self.network, MLP) else None,
             "unknown_scale": self.unknown_scale.tolist(),
             "hard": self.conditions is not None,
             "offset": self.offset.tolist(),
         }
 
     @classmethod
-    def from_manifest(cls, problem: Problem, manifest: dict[str, Any]) -> PhysicalNetwork:
-        """Build a network from :meth:`manifest`; weights come separately.
+    def from_manifest(
+        cls, problem: Problem, manifest: dict[str, Any], network: torch.nn.Module | None = None
+    ) -> PhysicalNetwork:
+        """Build a network from :meth:`manifest`; weights come separately, and so does a network of the user's own.
 
         Older files give no offset, and one scale for all components.
         """
-        network = MLP.from_manifest(manifest["network"])
+        network = MLP.from_manifest(manifest["network"]) if network is None else network
         kept = {name: manifest[name] for name in ("unknown_scale", "hard")}
         return cls(network, problem, **kept, offset=manifest.get("offset"))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
 
 from sciml.errors import OptionError
+from sciml.sampling.generators import own_generator
 from sciml.sampling.points import PointSet, checked_points
 from sciml.sampling.sampler import PointSampler, SamplingContext, SamplingOptions, check_budget
 
@@ -63,5 +65,7 @@ class UserSampler(PointSampler):
 
 
 def _asked(function: _Function, n: int, context: SamplingContext) -> PointSet:
+    # Of its own, since Sobol points take children of a seed, which a restored generator does not know of.
+    context = replace(context, generator=own_generator(context.generator))
     points = checked_points(context.problem, function(n, context), "points of the user's function", count=n)
     return PointSet.of(points, "user", born=context.round)

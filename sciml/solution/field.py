@@ -301,10 +301,11 @@ class NetworkField(Field):
         from sciml.nn import PhysicalNetwork
 
         manifest = json.loads(group.attrs["manifest"])
-        if module is None:
-            if manifest is None:
-                raise OutputError("This solution is a network of the user's own; pass it as `module=` to read it back.")
-            module = PhysicalNetwork.from_manifest(problem, manifest)
+        if module is None and (manifest is None or manifest["network"] is None):
+            raise OutputError("This solution is a network of the user's own; pass it as `module=` to read it back.")
+        if manifest is not None and not isinstance(module, PhysicalNetwork):
+            module = PhysicalNetwork.from_manifest(problem, manifest, module)
+        assert module is not None
         weights = {name: torch.as_tensor(group[name][()]) for name in module.state_dict()}
         module.to(next(iter(weights.values())).dtype).load_state_dict(weights)
         return cls(problem, module)

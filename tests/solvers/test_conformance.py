@@ -49,6 +49,42 @@ class TestDeepxde(SolverConformance):
         assert solution.error().relative_l2 < 0.5
 
 
+class TestPinn(SolverConformance):
+    solver = "pinn"
+    options = {
+        "width": 10,
+        "depth": 2,
+        "points": 200,
+        "budget": 300,
+        "add": 50,
+        "boundary_points": 80,
+        "steps": 30,
+        "flow_steps": 5,
+        "flow_first_steps": 25,
+    }
+    tolerances = {
+        "poisson_1d": 1e-4,
+        "poisson_2d": 1e-5,
+        "robin_2d": 1e-3,
+        "nonlinear_2d": 1e-4,
+        "elastic_2d": 1e-3,
+        "heat_1d": 1e-2,
+        "wave_1d": 1e-3,
+        "circle_1d": 1e-2,
+        "stokes_2d": 1e-1,
+        "mixed_2d": 1e-2,
+        "torus_2d": 1e-1,
+    }
+
+    def test_budget(self):
+        """CPU time is a limit: the solver stops with what it has."""
+        solution = self.solved("poisson_2d", steps=100_000, tolerance=0, cpu_seconds=2)
+        assert solution.status == "budget_reached"
+        assert "CPU seconds" in solution.message
+        assert solution.seconds.train < 30
+        assert solution.error().relative_l2 < 1e-3
+
+
 class TestMultigrid(SolverConformance):
     solver = "multigrid"
     options = {"cells": 48}

@@ -10,6 +10,7 @@ from sciml.errors import OptionError
 from sciml.forms import analyse
 from sciml.nn import conditions_built_in, periodic_inputs_obstacle
 from sciml.problem import Problem
+from sciml.sampling import checked_points
 from sciml.solution import ADVICE, NetworkEvolution, NetworkField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Range, Solver, checked_device, package_versions
 from sciml.solvers.pinn.adversary import Adversary
@@ -83,16 +84,8 @@ class PinnSolver(Solver):
         build_sampler(options)
         build_optimizer(options)
         if options.sampler == "aas":
-            Adversary.of_problem(problem, beta=options.beta)
-        if options.batch is not None and options.optimizer != "adam":
-            raise OptionError(
-                f"batch={options.batch} is for optimizer=adam; {options.optimizer} takes all points in each step."
-            )
-        if options.batch is not None and options.batch > (options.budget or options.points):
-            raise OptionError(
-                f"batch={options.batch} is more than the budget of {options.budget or options.points} points; "
-                "give a smaller batch or a larger budget."
-            )
+            Adversary.of_problem(problem)
+        _check_points(problem, options)
         if options.features != "placed" and options.network != "mlp":
             raise OptionError(f"features={options.features} is for network=mlp; a module of the user's has its own.")
 
@@ -165,6 +158,33 @@ class PinnSolver(Solver):
             versions=package_versions("torch", "numpy", "scipy"),
             details=training.details() | {"diagnosis": diagnosis.as_dict()},
             history={"iteration": history[:, 0].astype(int), "loss": history[:, 1]},
+        )
+
+
+def _check_points(problem: Problem, options: PinnOptions) -> None:
+    """Refuse points that the sampler, the optimiser or the domain has no use for."""
+    budget = options.points if options.budget is None else options.budget
+    if options.user_points is not None and options.sampler != "user":
+        raise OptionError(f"user_points are for sampler=user; {options.sampler} has its own, so leave one of them out.")
+    if options.user_points is not None and not callable(options.user_points):
+        given = len(checked_points(problem, options.user_points, "points of the user"))
+        if given > budget:
+            raise OptionError(
+                f"The budget of {budget} points is smaller than the {given} of the user; give a larger one."
+            )
+    looks = options.sampler not in ("uniform", "quasi_random", "user")
+    if looks and options.add and options.full == "stop" and budget <= options.points:
+        raise OptionError(
+            f"The budget of {budget} points has no room for those that sampler={options.sampler} adds to the "
+            f"{options.points} at the start; give a larger budget, or add=0, which replaces points."
+        )
+    if options.batch is not None and options.optimizer != "adam":
+        raise OptionError(
+            f"batch={options.batch} is for optimizer=adam; {options.optimizer} takes all points in each step."
+        )
+    if options.batch is not None and options.batch > budget:
+        raise OptionError(
+            f"batch={options.batch} is more than the budget of {budget} points; give a smaller one or a larger budget."
         )
 
 

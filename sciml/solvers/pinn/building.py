@@ -60,11 +60,13 @@ def build_optimizer(options: PinnOptions) -> Optimizer:
 
 def build_sampler(options: PinnOptions) -> PointSampler:
     """The sampler that was asked for; nothing is drawn yet."""
+    budget = options.points if options.budget is None else options.budget
     shared = SamplingOptions(
         points=options.points,
-        budget=options.points if options.budget is None else options.budget,
+        budget=budget,
         every=options.refresh_every,
-        add=options.add,
+        # Where nothing is replaced, no more than the budget has room for is ever added.
+        add=min(options.add, budget) if options.full == "stop" else options.add,
         uniform_share=options.uniform_share,
         candidates=options.candidates,
         full=options.full,

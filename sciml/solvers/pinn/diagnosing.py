@@ -13,6 +13,7 @@ from sciml.problem import Box, Problem
 from sciml.problem.points import grid_points
 from sciml.sampling import n_coordinates, uniform_points
 from sciml.solution.diagnosis import Diagnosis, DiagnosisArrays
+from sciml.solvers.pinn.options import PinnOptions
 from sciml.training import Ending
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class _Findings:
         Share of the squared residual that one per cent of the domain holds.
     where : (d,) array
         The mean place of that one per cent, weighted with the squared residual.
-    falling : float
-        Loss now over that when four fifths of the steps were made.
+    falling : float or None
+        Loss now over that when four fifths of the steps were made; None where there were too few.
     terms : list of dict
     conditioning : dict
     """
@@ -52,7 +53,7 @@ class _Findings:
     fresh: float
     worst: float
     where: np.ndarray
-    falling: float
+    falling: float | None
     terms: list[dict[str, Any]]
     conditioning: dict[str, float]
 
@@ -89,7 +90,7 @@ def _findings(training: PinnTraining, fresh: np.ndarray, squared: np.ndarray) ->
         fresh=math.sqrt(float(squared.mean())),
         worst=float(squared[order].sum()) / total,
         where=weights @ fresh[order],
-        falling=history[-1][1] / early[-1] if early and early[-1] > 0 else 1.0,
+        falling=history[-1][1] / early[-1] if early and early[-1] > 0 else None,
         terms=_terms(training, values),
         conditioning=_conditioning(training),
     )
@@ -137,7 +138,9 @@ def _advice(training: PinnTraining, findings: _Findings, ending: Ending) -> list
         f"weight, or build conditions in where the domain is a box."
         for term in conditions
     ]
-    if findings.falling < _FALLING and ending.status == "budget_reached":
+    if findings.falling is None and ending.status == "budget_reached":
+        out.append("The steps are too few to see where the loss goes: give more steps.")
+    elif findings.falling is not None and findings.falling < _FALLING and ending.status == "budget_reached":
         out.append(
             f"The loss was still falling, to {findings.falling:.2g} of what it was after four fifths of the steps: "
             f"give more steps."
@@ -147,12 +150,21 @@ def _advice(training: PinnTraining, findings: _Findings, ending: Ending) -> list
         even = options.sampler in ("uniform", "quasi_random", "user")
         remedy = "sampler=aas follows it" if even else "give a larger budget, or with sampler=aas more flow_steps"
         out.append(f"One per cent of the domain, near ({place}), holds {findings.worst:.0%} of the residual: {remedy}.")
+    stays = findings.falling is not None and findings.falling >= _FALLING
     used = findings.conditioning.get("effective_rank", 0) / findings.conditioning.get("unknowns", 1)
-    if used > _ALL_DIRECTIONS and findings.falling >= _FALLING:
+    if used > _ALL_DIRECTIONS and stays:
         out.append(f"{used:.0%} of the network's directions are in use and the loss stays: give more width or depth.")
-    if not out and findings.falling >= _FALLING and ending.status != "converged":
-        out.append("The loss stays though points, terms and rank are in order: try another seed or another activation.")
+    if not out and stays and ending.status != "converged":
+        out.append(_last_resort(options))
     return out
+
+
+def _last_resort(options: PinnOptions) -> str:
+    """What to try where points and terms are in order and the loss stays."""
+    if options.optimizer == "gauss_newton":
+        return "The loss stays though points, terms and rank are in order: try another seed or another activation."
+    rate = " (of adam, the learning rate decides what they are worth)" if options.optimizer == "adam" else ""
+    return f"The loss stays though points and terms are in order: optimizer=gauss_newton, or more steps{rate}, go on."
 
 
 def _is_equation(training: PinnTraining, term: dict[str, Any]) -> bool:

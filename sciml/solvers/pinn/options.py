@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from sciml.solvers.base import SolverOptions
 
@@ -21,6 +21,8 @@ ROUNDS: dict[str, int] = {"gauss_newton": 10, "adam": 500, "lbfgs": 200, "ssbfgs
 
 class PinnOptions(SolverOptions):
     """Options of the PINN with Gauss–Newton steps and adversarial sampling."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     network: Any = Field("mlp", description="mlp, or a torch.nn.Module")
     width: int = Field(16, ge=1, description="neurons per hidden layer")
