@@ -63,8 +63,8 @@ _MEASURED = 4096
 _CENTRES = 64
 """Places around which the residual is looked at more closely; half of them are remembered from the last refresh."""
 
-_EXPLORATIONS = 2
-"""Pools that are evaluated before the first step; a flow that has left a place comes back slowly."""
+_EXPLORATIONS = 1
+"""Further pools that are evaluated before the first step; a flow that has left a place comes back slowly."""
 
 _EFFECTIVE = 100
 """Points of a pool that must carry the residual; if fewer do, a power of it below 1 is followed."""
@@ -205,7 +205,7 @@ class Adversary:
     def improve(
         self, squared: Callable[[np.ndarray], np.ndarray], steps: int, generator: np.random.Generator
     ) -> dict[str, float]:
-        """Take some steps of ascent for a frozen residual, which is evaluated once, at `pool` points.
+        """Take some steps of ascent for a frozen residual, which is evaluated at `pool` points (twice at the start).
 
         Parameters
         ----------
@@ -230,8 +230,9 @@ class Adversary:
             A residual that is negative, of another shape, or finite nowhere; single values that are not finite count
             as zero.
         """
-        for _ in range(1 if self.steps else _EXPLORATIONS):
-            points, values, density = self._evaluated(squared, generator)
+        for _ in range(0 if self.steps else _EXPLORATIONS):
+            self._evaluated(squared, generator)
+        points, values, density = self._evaluated(squared, generator)
         mean = float((values / density).sum())
         chances, power = _tempered(values, density)
         weight, penalties = self._weighting(mean)
