@@ -82,7 +82,7 @@ SIZES = {
     "full": "replace",
     "candidates": 4000 if QUICK else 20_000,
     "flow_steps": 10 if QUICK else 20,
-    "flow_first_steps": 25 if QUICK else 75,
+    "flow_first_steps": 25 if QUICK else 100,
 }
 PER_AXIS = 81 if QUICK else 201  # of the maps
 RULE = 10_000 if QUICK else 65_536  # points at which errors are measured
