@@ -52,22 +52,29 @@ def test_it_runs_and_draws(executed, name):
 def test_adaptive_sampling(executed):
     text, pictures = executed("adaptive_sampling")
     assert pictures == 3
-    # The flow is a density, and puts more than its share round the peak.
-    (mean,) = {float(m) for m in re.findall(r"poisson/peak: mean of the relative density over the domain (\S+)", text)}
-    assert mean == pytest.approx(1, abs=0.1)
-    share = float(re.search(r"within 0.1 of \(0.5, 0.5\): density (\S+),", text)[1])
-    assert share > 3
-    rows = dict(re.findall(r"^(uniform|RAR|RAD|AAS) +(\d+ .*)$", text, flags=re.MULTILINE))
-    assert set(rows) == {"uniform", "RAR", "RAD", "AAS"}
-    for row in rows.values():
-        steps, seconds, points, error, _ = map(float, row.split())
+    # The flow is a density, and puts more than its share round each peak.
+    means = re.findall(r"mean of the relative density over the domain (\S+)", text)
+    assert [float(mean) for mean in means] == pytest.approx([1, 1], abs=0.1)
+    peaks = re.findall(r"within 0.1 of \((.*)\): density (\S+),", text)
+    assert [place for place, _ in peaks] == ["0.5, 0.5", "0.5, 0.5", "-0.5, -0.5"]
+    assert min(float(density) for _, density in peaks) > 2
+    found = re.findall(r"^(uniform|RAR|RAD|AAS, .*?)  +(\d+ .*)$", text, flags=re.MULTILINE)
+    rows = {name: row for name, row in found if len(row.split()) == 6}
+    assert list(rows) == ["uniform", "RAR", "RAD", "AAS, default β", "AAS, β = 0.001"]
+    for name, row in rows.items():
+        steps, seconds, points, adaptive, error, _ = map(float, row.split())
         assert steps >= 1
         assert seconds >= 4
         assert 300 <= points <= 800
+        assert (adaptive > 0) == (name != "uniform")
         assert 0 < error < 1000
-    # Uniform points miss the peak: the residual between them is far larger than at them, and largest at the peak.
-    ratio = float(re.search(r"uniform points after .* ratio (\S+)", text)[1])
+    # Uniform points miss the peak: the residual is far larger there than on the rest of the line.
+    (hump, rest, ratio, density) = map(
+        float, re.search(r"^ *\d+ (.*)  \(uniform points\)$", text, re.MULTILINE)[1].split()
+    )
+    assert ratio == pytest.approx(hump / rest, rel=0.1)
     assert ratio > 3
+    assert density == 1
 
 
 def test_a_notebook_that_is_not_there_is_named():
