@@ -95,12 +95,9 @@ print(", ".join(f"{name}={value}" for name, value in SIZES.items()))
 # ## 1. Where points go
 #
 # The solution is $e^{-1000\,|x - c|^2}$ on $(-1, 1)^2$, once with the centre $c = (½, ½)$ and once with a second peak
-# at $(-½, -½)$. On the left is the residual before the first step: mostly the load, since the untrained network is
-# smooth. In the middle is the density that the flow finds from it, 1 where it is as large as the uniform one; on the
-# right are the points after some steps of Gauss–Newton.
-#
-# These two runs have the first layer `plain`. With `placed`, the default, the first layer bends steeply at the peaks
-# before anything is trained, and the ridges of this network are part of the residual that the adversary sees first.
+# at $(-½, -½)$. On the left is the residual before the first step: the load, since the untrained network is zero. In
+# the middle is the density that the flow finds from it, 1 where it is as large as the uniform one; on the right are the
+# points after some steps of Gauss–Newton.
 
 
 # %%
@@ -134,7 +131,7 @@ def near(points, centre, radius=0.1):
 maps = {}
 for name in ("poisson/peak", "poisson/two_peaks"):
     problem = sciml.load_problem(name)
-    training = begin(problem, sampler="aas", features="plain")
+    training = begin(problem, sampler="aas")
     before = residual(training, grid), training.sampler.adversary.relative_density(grid)
     for _ in range(MAP_STEPS):
         advance(training)
