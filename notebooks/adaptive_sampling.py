@@ -142,10 +142,11 @@ figure, rows = plt.subplots(2, 3, figsize=(12, 7.4), sharex=True, sharey=True)
 for (size, density, points), row in zip(maps.values(), rows, strict=True):
     for panel, values, colours in zip(row[:2], (size, density), ("magma", "viridis"), strict=True):
         lowest = max(values.min(), 1e-4 * values.max())
+        shown = np.maximum(values, lowest).reshape(PER_AXIS, -1).T  # the load is zero at most places
         image = panel.pcolormesh(
             axis,
             axis,
-            values.reshape(PER_AXIS, -1).T,
+            shown,
             cmap=colours,
             norm=LogNorm(lowest, values.max()),
             rasterized=True,
@@ -295,10 +296,13 @@ last = max(even)
 panels[0].semilogy(line[:, 0], smooth(even[last][0]), "k:", lw=1.5, label=f"uniform points, {last} steps")
 panels[0].set_ylabel("|residual|, in multiples of its typical size")
 panels[1].set_ylabel("density of the flow, 1 is uniform")
+# The load, all that there is at the start, vanishes far from the peak as no other curve does.
+lowest = min(smooth(size).min() for steps, (size, _) in profiles.items() if steps)
+panels[0].set_ylim(0.5 * lowest, 5 * max(smooth(size).max() for size, _ in profiles.values()))
 for panel in panels:
     panel.set_xlabel("$x_0$ on the line $x_1 = ½$")
     panel.grid(alpha=0.3)
-panels[0].legend(fontsize=8)
+panels[0].legend(fontsize=8, loc="upper left")
 plt.show()
 
 
@@ -309,10 +313,10 @@ middle = np.abs(line[:, 0] - 0.5) < 0.1
 def flatness(size):
     """Root mean squares near the peak and on the rest of the line, and their ratio."""
     hump, rest = (np.sqrt(np.mean(size[where] ** 2)) for where in (middle, ~middle))
-    return f"{hump:15.2e}  {rest:19.2e}  {hump / rest:6.1f}"
+    return f"{hump:15.2e}  {rest:19.2e}  {hump / rest:8.1f}"
 
 
-print("steps  |r| at the peak  on the rest of it  ratio  density at the peak")
+print("steps  |r| at the peak  on the rest of it     ratio  density at the peak")
 for steps, (size, density) in profiles.items():
     print(f"{steps:5}  {flatness(size)}  {density[middle].mean():19.1f}")
 print(f"{last:5}  {flatness(even[last][0])}  {1:19.1f}  (uniform points)")
