@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 PYTEST := $(BIN)/python -m pytest
 export PYTHONUTF8 := 1
 
-.PHONY: help env demo test test-all gpu lint docs clean
+.PHONY: help env demo test test-all gpu lint docs notebooks clean
 
 help:
 	@echo "make env       build .venv with everything (about 6 GB of disk, most of it torch's CUDA libraries)"
@@ -17,6 +17,7 @@ help:
 	@echo "make gpu       the same cells on one thread, all cores and a GPU, and a page of what came of it (sets up first)"
 	@echo "make lint      formatting, lint, import contract, types"
 	@echo "make docs      regenerate the generated parts of README and docs"
+	@echo "make notebooks run the notebooks and write them with their outputs into build/notebooks (sets up first)"
 
 env: $(STAMP)
 
@@ -47,6 +48,9 @@ lint: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python scripts/make_docs.py
+
+notebooks: $(STAMP)
+	$(BIN)/python scripts/make_notebooks.py
 
 clean:
 	rm -rf .venv build demo

@@ -41,8 +41,11 @@ class BoxFlow(torch.nn.Module):
         Opposite corners.
     couplings : int
         Each changes half of the coordinates, given the other half; in one dimension, the only one.
+    bins : int, optional
+        Of a last map of each coordinate by itself, whose slope is linear in each bin: 64 in one dimension, where
+        couplings have nothing to be given, and none (0) in more.
     width : int
-        Of the two hidden layers (tanh) of each coupling's perceptron.
+        Of the hidden layer (tanh) of each coupling's perceptron.
     stretch : float
         Largest |k| of one layer, so that it compresses by at most e^stretch.
     generator : torch.Generator, optional
@@ -73,6 +76,7 @@ class BoxFlow(torch.nn.Module):
         width: int = 24,
         *,
         stretch: float = 2.0,
+        bins: int | None = None,
         generator: torch.Generator | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
@@ -80,8 +84,9 @@ class BoxFlow(torch.nn.Module):
         super().__init__()
         self._lower, self._upper = [float(a) for a in lower], [float(b) for b in upper]
         self.couplings, self.width, self.stretch = couplings, width, stretch
-        self._check()
         self.dim = len(self._lower)
+        self.bins = (64 if self.dim == 1 else 0) if bins is None else bins
+        self._check()
         if generator is None and torch.device(device).type != "meta":
             generator = torch.Generator(device).manual_seed(0)
         extent = [b - a for a, b in zip(self._lower, self._upper)]
@@ -97,6 +102,8 @@ class BoxFlow(torch.nn.Module):
                 layers.append(_Coupling(given, self.dim - given, width, stretch, generator=generator, **settings))
             elif k % 2:
                 layers.append(_Coordinatewise(1, stretch, **settings))
+        if self.bins:
+            layers.append(_Bins(self.dim, self.bins, **settings))
         self.layers = torch.nn.ModuleList(layers)
 
     def _check(self) -> None:
@@ -105,9 +112,9 @@ class BoxFlow(torch.nn.Module):
             raise OptionError(f"A flow on the box {corners}; give two corners with the same number of coordinates.")
         if not all(math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(self._lower, self._upper)):
             raise OptionError(f"A flow on the box {corners}, which is empty or infinite; give lower < upper, finite.")
-        if self.couplings < 1 or self.width < 1 or not 0 < self.stretch < math.inf:
-            given = f"couplings={self.couplings}, width={self.width}, stretch={self.stretch:g}"
-            raise OptionError(f"A flow with {given}; all three must be positive.")
+        if self.couplings < 1 or self.width < 1 or not 0 < self.stretch < math.inf or self.bins < 0:
+            given = f"couplings={self.couplings}, width={self.width}, stretch={self.stretch:g}, bins={self.bins}"
+            raise OptionError(f"A flow with {given}; the first three must be positive, and bins at least 0.")
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Points of the box to points of the unit box that are uniform if x has this density.
@@ -162,6 +169,7 @@ class BoxFlow(torch.nn.Module):
             "couplings": self.couplings,
             "width": self.width,
             "stretch": self.stretch,
+            "bins": self.bins,
         }
 
     def _layers(self, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,7 +211,7 @@ class _Coupling(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.sizes, self.stretch = [given, changed], stretch
-        self.net = MLP([given, width, width, 3 * changed], generator=generator, dtype=dtype, device=device)
+        self.net = MLP([given, width, 3 * changed], generator=generator, dtype=dtype, device=device)
         last: Any = self.net.branches[0][-1]  # type: ignore[index]
         torch.nn.init.zeros_(last.weight)
 
@@ -220,6 +228,48 @@ class _Coupling(torch.nn.Module):
     def _law(self, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # tanh(y/2) = 2 sigmoid(y) − 1 is the coordinate within the box again.
         return _bounded(self.net(torch.tanh(a / 2)), self.stretch)
+
+
+class _Bins(torch.nn.Module):
+    """t ↦ ∫₀ᵗ f for each coordinate t of the unit box, with a density f that is linear in each of n equal bins."""
+
+    def __init__(self, dim: int, bins: int, *, dtype: torch.dtype, device: torch.device | str) -> None:
+        super().__init__()
+        self.raw = torch.nn.Parameter(torch.zeros(dim, bins + 1, dtype=dtype, device=device))
+        self.bins = bins
+
+    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        t, (nodes, sums) = torch.sigmoid(y), self._density()
+        k = (t.detach() * self.bins).long().clamp(0, self.bins - 1)
+        left, right, below = self._at(nodes, k), self._at(nodes, k + 1), self._at(sums, k)
+        s = t * self.bins - k
+        z = torch.logit(below + (s * left + s * s * (right - left) / 2) / self.bins, eps=_margin(y.dtype))
+        slope = torch.log(left + s * (right - left)) + _log_logistic(y) - _log_logistic(z)
+        return z, slope.sum(dim=1)
+
+    def inverse(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        u, (nodes, sums) = torch.sigmoid(z), self._density()
+        k = torch.searchsorted(sums.detach(), u.detach().T.contiguous(), right=True).T - 1
+        k = k.clamp(0, self.bins - 1)
+        left, right, below = self._at(nodes, k), self._at(nodes, k + 1), self._at(sums, k)
+        # The root of left s + (right − left) s²/2 = rest, written so that nothing cancels.
+        rest = (self.bins * (u - below)).clamp_min(0)
+        s = 2 * rest / (left + torch.sqrt(left * left + 2 * (right - left) * rest))
+        y = torch.logit((k + s) / self.bins, eps=_margin(z.dtype))
+        slope = torch.log(left + s * (right - left)) + _log_logistic(y) - _log_logistic(z)
+        return y, -slope.sum(dim=1)
+
+    def _density(self) -> tuple[Tensor, Tensor]:
+        """Values at the nodes, scaled so that the integral is 1, and the integral up to each node."""
+        nodes = torch.exp(self.raw)
+        sums = torch.cumsum((nodes[:, 1:] + nodes[:, :-1]) / (2 * self.bins), dim=1)
+        total = sums[:, -1:]
+        return nodes / total, torch.cat([torch.zeros_like(total), sums / total], dim=1)
+
+    @staticmethod
+    def _at(table: Tensor, k: Tensor) -> Tensor:
+        """Entries (dim, ·) of a table at the places (n, dim)."""
+        return torch.gather(table, 1, k.T).T
 
 
 def _given(dim: int, layer: int) -> int:

@@ -14,8 +14,8 @@ _SWEEPS = 200
 def best_density(residual: np.ndarray, penalties: tuple[float, ...]) -> tuple[np.ndarray, float]:
     """The cell averages π ≥ 0 with mean 1 that maximise mean(ρ π) − Σ c_i mean((∂π/∂ξ_i)²) on the unit box.
 
-    With A = −2 Σ c_i ∂²/∂ξ_i² (zero slope at the walls) the conditions are A π − ρ + λ = s, π ≥ 0, s ≥ 0, π s = 0. Cells
-    change their role as long as π or s has the wrong sign there; λ follows from the mean.
+    With A = −2 Σ c_i ∂²/∂ξ_i² (zero slope at the walls) the conditions are A π − ρ + λ = s, π ≥ 0, s ≥ 0, π s = 0.
+    Cells change their role as long as π or s has the wrong sign there; λ follows from the mean.
 
     Parameters
     ----------

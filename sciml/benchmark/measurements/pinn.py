@@ -37,7 +37,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
 def sampler_race(
     problem: str = "poisson/peak",
     parameters: Mapping[str, Any] | None = None,
-    budgets: Sequence[float] = (20.0, 40.0, 80.0),
+    budgets: Sequence[float] = (15.0, 30.0, 60.0),
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -181,7 +181,7 @@ _RIVALS: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
 
 
 def optimizer_race(
-    problem: str = "nonlinear/quadratic_diffusion", cpu_seconds: float = 10.0, seed: int = 0
+    problem: str = "nonlinear/quadratic_diffusion", cpu_seconds: float = 6.0, seed: int = 0
 ) -> dict[str, float]:
     """Relative L2 errors of the optimisers on the same law, after the same CPU seconds, each with three trials.
 
@@ -210,16 +210,16 @@ def optimizer_race(
     return errors | ratios
 
 
-def killed_training(kills: int = 10, steps: int = 60, seed: int = 0) -> dict[str, float]:
+def killed_training(kills: int = 10, steps: int = 150, seed: int = 0) -> dict[str, float]:
     """Trainings that are ended by SIGKILL at random moments and resumed, against one that was left alone.
 
     Gauss–Newton on the adversary's points, run by `sciml solve … --out` and `sciml resume`; a checkpoint after every
-    step.
+    step. Two kills of ten come while the process is starting, the others at a random moment of the next steps.
 
     Returns
     -------
     dict
-        ``kills`` that met a running training; ``different_bits``, how many numbers of the weights differ at the end.
+        ``kills`` that met a running process; ``different_bits``, how many numbers of the weights differ at the end.
     """
     options = {"steps": steps, "points": 300, "budget": 600, "add": 50, "width": 10, "depth": 2, "checkpoint_every": 0}
     asked = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
@@ -227,22 +227,34 @@ def killed_training(kills: int = 10, steps: int = 60, seed: int = 0) -> dict[str
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as place:
         alone, killed = Path(place) / "alone", Path(place) / "killed"
-        start = time.monotonic()
         _command([*command, "--out", str(alone)]).wait()
-        lasted = time.monotonic() - start
         met = 0
-        process = _command([*command, "--out", str(killed)])
-        while met < kills:
-            time.sleep(chance.uniform(0.2, 0.5) * lasted)
-            if process.poll() is not None:
-                break
-            os.killpg(process.pid, signal.SIGKILL)
+        while not (killed / "record.json").is_file():
+            begun = (killed / "unfinished" / "run.json").is_file()
+            process = _command(["resume", str(killed)] if begun else [*command, "--out", str(killed), "--force"])
+            if met < kills:
+                _let_run(process, killed, chance)
+            if met < kills and process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                met += 1
             process.wait()
-            met += 1
-            process = _command(["resume", str(killed)])
-        process.wait()
         weights = [_weights(folder / "solution.h5") for folder in (alone, killed)]
     return {"kills": float(met), "different_bits": float(np.sum(weights[0] != weights[1]))}
+
+
+def _let_run(process: subprocess.Popen[bytes], folder: Path, chance: random.Random) -> None:
+    """Wait for a random moment: of the start, or of the steps after the next checkpoint."""
+    if chance.random() < 0.2:
+        time.sleep(chance.uniform(0.0, 5.0))
+        return
+    before = _checkpoints(folder)
+    while process.poll() is None and _checkpoints(folder) == before:
+        time.sleep(0.02)
+    time.sleep(chance.uniform(0.0, 0.5))
+
+
+def _checkpoints(folder: Path) -> set[str]:
+    return {path.name for path in (folder / "unfinished" / "checkpoint").glob("*.json")}
 
 
 def _command(arguments: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -85,7 +85,7 @@ class PinnSolver(Solver):
         build_sampler(options)
         build_optimizer(options)
         if options.sampler == "aas":
-            Adversary.of_problem(problem, beta=options.beta)
+            Adversary.of_problem(problem)
         _check_points(problem, options)
         if options.features != "placed" and options.network != "mlp":
             raise OptionError(f"features={options.features} is for network=mlp; a module of the user's has its own.")

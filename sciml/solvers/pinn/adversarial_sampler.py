@@ -3,68 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import Tensor
 
-from sciml.errors import OptionError
 from sciml.problem import Problem
-from sciml.sampling import AdaptiveSampler, PointSet, SamplingContext, SamplingOptions, own_generator
-from sciml.solvers.pinn.adversary import Adversary
+from sciml.sampling import AdaptiveSampler, PointSet, SamplingContext, SamplingOptions
+from sciml.solvers.pinn.adversary import Adversary, AdversaryOptions
 
-__all__ = ["AdversarialSampler", "AdversaryOptions"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdversaryOptions:
-    """How strong the adversary is, and how much it works.
-
-    Parameters
-    ----------
-    beta, beta_scale, couplings, width, learning_rate, pool, batch
-        See :class:`~sciml.solvers.pinn.adversary.Adversary`, which checks them.
-    steps : int
-        Of the flow for each refresh. Good values: 2 to 5 where points are refreshed every 8 steps of Adam.
-    first_steps : int
-        Of the flow for the first refresh, in portions of 25 with a pool of residuals each. Good values: 50 to 100.
-
-    Raises
-    ------
-    OptionError
-        Steps that are not positive whole numbers.
-    """
-
-    beta: float = 0.005
-    beta_scale: Literal["residual", "raw"] = "residual"
-    couplings: int = 6
-    width: int = 24
-    learning_rate: float = 1e-2
-    pool: int = 3000
-    batch: int = 300
-    steps: int = 3
-    first_steps: int = 75
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "first_steps"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise OptionError(f"{name} is {value!r}; allowed are whole numbers from 1.")
-
-    def adversary(self, problem: Problem, generator: np.random.Generator | None = None) -> Adversary:
-        """A fresh adversary for a problem."""
-        return Adversary.of_problem(
-            problem,
-            beta=self.beta,
-            beta_scale=self.beta_scale,
-            couplings=self.couplings,
-            width=self.width,
-            learning_rate=self.learning_rate,
-            pool=self.pool,
-            batch=self.batch,
-            generator=generator,
-        )
+__all__ = ["AdversarialSampler"]
 
 
 class AdversarialSampler(AdaptiveSampler):
@@ -96,27 +44,28 @@ class AdversarialSampler(AdaptiveSampler):
     def start(self, n: int, context: SamplingContext) -> PointSet:
         """The first `n` points, which cover the domain, and a uniform adversary."""
         points = super().start(n, context)
-        self.adversary = self.adversary_options.adversary(context.problem, self._own(context).generator)
+        self.adversary = self._fresh(context.problem, self._own(context).generator)
         return points
 
     def _adaptive(self, n: int, context: SamplingContext) -> np.ndarray:
         adversary = self._adversary_for(context.problem)
-        # Sobol points are scrambled by children of a generator's seed, which a restored generator does not know of.
-        generator = own_generator(context.generator)
         missing = self.adversary_options.steps if adversary.steps else self.adversary_options.first_steps
         for _ in range(math.ceil(missing / 25)):
             steps = min(missing, 25)
-            self.record = adversary.improve(context.squared, steps, generator)
+            self.record = adversary.improve(context.squared, steps, context.generator)
             missing -= steps
-        return adversary.sample(n, generator)
+        return adversary.sample(n, context.generator)
 
     def _adversary_for(self, problem: Problem) -> Adversary:
         """The present adversary, built when it is first needed after a restart."""
         if self.adversary is None:
-            self.adversary = self.adversary_options.adversary(problem)
+            self.adversary = self._fresh(problem)
             if self._restored is not None:
                 self.adversary.restore(*self._restored)
         return self.adversary
+
+    def _fresh(self, problem: Problem, generator: np.random.Generator | None = None) -> Adversary:
+        return Adversary.of_problem(problem, self.adversary_options, generator=generator)
 
     def tensors(self) -> dict[str, Tensor]:
         if self.adversary is None:

@@ -18,8 +18,16 @@ The strength of the penalty is given by one number β, read in one of two ways:
     uniform density as the residual becomes small. On (−1, 1)², raw β = 16 mean(r²) times the relative one.
 
 Source: K. Tang, J. Zhai, X. Wan and C. Yang, Adversarial adaptive sampling, ICLR 2024, arXiv 2305.18702. Other than
-there, points that the flow is trained on come half from the flow and half from everywhere, with exact weights, since a
-flow that only sees its own samples never finds a peak that they miss.
+there:
+
+- Residuals are looked at on points of which a third is uniform, a third comes from the flow and a third lies around the
+  largest residuals so far, with exact weights: a flow that sees its own samples alone never finds what they miss.
+- ∫ r² p is a mean over points drawn from these by their share of it, ∫ |∇p|² one over fresh points of the flow.
+- The first steps maximise mean(r² (π^s − 1)/s) − Σ_i c_i mean(π^(s−1) (∂π/∂ξ_i)²) with s from 0 to 1. At s = 0, the
+  logarithm, the pull on a place does not grow with the density there, so that several peaks are found together.
+- Where few points carry the residual, as in many dimensions, a power |r|^2τ with τ < 1 is followed until the flow has
+  come nearer; with τ ≤ ½ the logarithm stays, and nothing is summed that spans many decades.
+- What is sampled is a running average of the flow's weights.
 """
 
 from __future__ import annotations
@@ -27,6 +35,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -37,9 +46,10 @@ from sciml.errors import DomainError, OptionError
 from sciml.nn.flow import BoxFlow
 from sciml.problem import Box, Domain, Problem
 from sciml.problem.domain import sobol
+from sciml.sampling import own_generator
 from sciml.solvers.pinn.finds import Finds
 
-__all__ = ["LEAST_ACCEPTANCE", "Adversary"]
+__all__ = ["LEAST_ACCEPTANCE", "Adversary", "AdversaryOptions"]
 
 LEAST_ACCEPTANCE = 0.05
 """Least part of its bounding box that a domain must fill."""
@@ -53,17 +63,73 @@ _MEASURED = 4096
 _CENTRES = 64
 """Places around which the residual is looked at more closely; half of them are remembered from the last refresh."""
 
-_EXPLORATIONS = 2
-"""Pools that are evaluated before the first step; a flow that has left a place comes back slowly."""
+_EXPLORATIONS = 1
+"""Further pools that are evaluated before the first step; a flow that has left a place comes back slowly."""
 
 _EFFECTIVE = 100
 """Points of a pool that must carry the residual; if fewer do, a power of it below 1 is followed."""
 
-_WARM_UP = 75
+_WARM_UP = 100
 """Steps over which the logarithm of the density gives way to the density itself."""
 
 _MEMORY = 0.95
 """Of the running average of the flow's weights, which is what is sampled; steps by themselves are noisy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdversaryOptions:
+    """How strong the adversary is, and how much it works.
+
+    Parameters
+    ----------
+    beta : float
+        Strength of the penalty. Good values for "residual": 0.002 to 0.02; larger is closer to uniform.
+    beta_scale : {"residual", "raw"}
+        How `beta` is read: in multiples of mean(r²) |Ω| L², or as it is.
+    couplings, width : int
+        Of the flow, see :class:`~sciml.nn.flow.BoxFlow`. With 4 couplings and a learning rate of 0.02 a step costs a
+        quarter less.
+    learning_rate : float
+        Of Adam, for the flow. Good values: 0.01, and 0.02 with few couplings or large batches; at 0.04 it diverges.
+    pool : int
+        Points per refresh at which the residual is evaluated.
+    batch : int
+        Points per step of the flow, for either term. Good values: 200 to follow a residual that changes, 600 to come
+        within 10 % of the best density for one that does not.
+    steps : int
+        Of the flow for each refresh. Good values: 2 where points are refreshed every 8 steps of Adam, more where those
+        steps cost more.
+    first_steps : int
+        Of the flow for the first refresh, in portions of 25 with a pool of residuals each. Good values: 50 to 150.
+
+    Raises
+    ------
+    OptionError
+        A number that is not positive or not whole, or an unknown scale.
+    """
+
+    beta: float = 0.005
+    beta_scale: Literal["residual", "raw"] = "residual"
+    couplings: int = 6
+    width: int = 24
+    learning_rate: float = 1e-2
+    pool: int = 3000
+    batch: int = 200
+    steps: int = 2
+    first_steps: int = 100
+
+    def __post_init__(self) -> None:
+        if self.beta_scale not in ("residual", "raw"):
+            raise OptionError(f"beta_scale={self.beta_scale!r}; allowed are 'residual' and 'raw'.")
+        for name in ("beta", "learning_rate"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise OptionError(f"{name}={value!r}; the adversary needs a positive number.")
+        least = {"couplings": 1, "width": 1, "pool": 30, "batch": 2, "steps": 1, "first_steps": 1}
+        for name, lowest in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+                raise OptionError(f"{name}={value!r}; the adversary needs a whole number from {lowest}.")
 
 
 class Adversary:
@@ -76,28 +142,21 @@ class Adversary:
         off, and densities are divided by the part that lies inside, which is measured.
     interval : (float, float), optional
         Start and end of the time, which is then the last coordinate.
-    beta : float
-        Strength of the penalty. Good values for "residual": 0.002 to 0.02; larger is closer to uniform.
-    beta_scale : {"residual", "raw"}
-        See above.
-    couplings, width : int
-        Of the flow, see :class:`~sciml.nn.flow.BoxFlow`.
-    learning_rate : float
-        Of Adam, for the flow.
-    pool : int
-        Points per refresh at which the residual is evaluated: a third uniform, a third from the flow, a third near the
-        largest residuals found.
-    batch : int
-        Points per step of the flow, for either term.
+    options : AdversaryOptions, optional
     generator : numpy Generator, optional
         For the initial weights of the flow; seed 0 by default.
     device : str
         Of the flow; points are arrays on the host.
 
+    Attributes
+    ----------
+    flow : BoxFlow
+        What is sampled.
+    steps : int
+        Steps of the flow so far.
+
     Raises
     ------
-    OptionError
-        A number that is not positive, or an unknown scale.
     DomainError
         A domain that is flat, or fills less than :data:`LEAST_ACCEPTANCE` of its bounding box.
 
@@ -111,54 +170,42 @@ class Adversary:
         self,
         domain: Domain,
         interval: tuple[float, float] | None = None,
+        options: AdversaryOptions | None = None,
         *,
-        beta: float = 0.005,
-        beta_scale: Literal["residual", "raw"] = "residual",
-        couplings: int = 6,
-        width: int = 24,
-        learning_rate: float = 1e-2,
-        pool: int = 3000,
-        batch: int = 300,
         generator: np.random.Generator | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        _check_numbers(beta=beta, learning_rate=learning_rate, pool=pool, batch=batch)
-        if beta_scale not in ("residual", "raw"):
-            raise OptionError(f"beta_scale={beta_scale!r}; allowed are 'residual' and 'raw'.")
         self.domain, self.interval = domain, interval
-        self.beta, self.beta_scale, self.pool, self.batch = beta, beta_scale, pool, batch
+        self.options = options or AdversaryOptions()
         self._covered = domain.volume / _box_volume(domain)
         seed = 0 if generator is None else int(generator.integers(2**63))
         start, end = ([], []) if interval is None else ([interval[0]], [interval[1]])
         self._trained = BoxFlow(
             [*domain.lower.tolist(), *start],
             [*domain.upper.tolist(), *end],
-            couplings,
-            width,
+            self.options.couplings,
+            self.options.width,
             generator=torch.Generator().manual_seed(seed),
         ).to(device)
         self.flow = copy.deepcopy(self._trained).requires_grad_(False)
         self._weights = list(self._trained.parameters())
-        self._adam = torch.optim.Adam(self._weights, lr=learning_rate)
-        self._steps = 0
+        self._adam = torch.optim.Adam(self._weights, lr=self.options.learning_rate, fused=True)
+        self.steps = 0
         self._finds = np.zeros((0, self.flow.dim))
         self._inside = self._covered
 
     @classmethod
-    def of_problem(cls, problem: Problem, **options: Any) -> Adversary:
-        """For the domain of a problem, and its time if it has one; `options` are those of the class."""
+    def of_problem(
+        cls, problem: Problem, options: AdversaryOptions | None = None, *, generator: np.random.Generator | None = None
+    ) -> Adversary:
+        """For the domain of a problem, and its time if it has one."""
         interval = (problem.time.start, problem.time.end) if problem.evolves else None
-        return cls(problem.domain, interval, **options)
-
-    @property
-    def steps(self) -> int:
-        """Steps of the flow so far."""
-        return self._steps
+        return cls(problem.domain, interval, options, generator=generator)
 
     def improve(
         self, squared: Callable[[np.ndarray], np.ndarray], steps: int, generator: np.random.Generator
     ) -> dict[str, float]:
-        """Take some steps of ascent for a frozen residual, which is evaluated once, at `pool` points.
+        """Take some steps of ascent for a frozen residual, which is evaluated at `pool` points (twice at the start).
 
         Parameters
         ----------
@@ -172,28 +219,37 @@ class Adversary:
         Returns
         -------
         dict
-            ``mean_squared``: estimate of the mean of r² over the domain; ``objective``: of J (of J / mean(r²) for
-            the scale "residual") and ``concentration``: of mean(r² π) / mean(r²), both averaged over the steps;
-            ``effective``: how many points of the pool carry the residual; ``inside``: the part of the flow's mass that
-            lies in the domain.
+            ``mean_squared``: estimate of the mean of r² over the domain; ``effective``: how many points of the pool
+            carry what is followed; ``power``: its power τ of r²; ``inside``: the part of the flow's mass that lies in
+            the domain; and averaged over the steps ``concentration``: of mean(r² π) / mean(r²), and ``objective``: of
+            J, in the units of r², both for what is followed.
 
         Raises
         ------
         OptionError
-            A residual that is not finite, negative, or of another shape.
+            A residual that is negative, of another shape, or finite nowhere; single values that are not finite count
+            as zero.
         """
-        for _ in range(1 if self._steps else _EXPLORATIONS):
-            points, values, density = self._evaluated(squared, generator)
+        for _ in range(0 if self.steps else _EXPLORATIONS):
+            self._evaluated(squared, generator)
+        points, values, density = self._evaluated(squared, generator)
         mean = float((values / density).sum())
         chances, power = _tempered(values, density)
-        record = {"mean_squared": mean, "effective": 1 / float((chances**2).sum()), "power": power}
+        weight, penalties = self._weighting(mean)
         sums = np.zeros(2)
         for _ in range(steps):
-            chosen = points[generator.choice(len(points), size=self.batch, p=chances)]
-            sums += self._ascend(chosen, self._penalties(mean), self._exponent(power), generator)
-        means = sums / max(steps, 1)
+            chosen = points[generator.choice(len(points), size=self.options.batch, p=chances)]
+            sums += self._ascend(chosen, weight, penalties, self._exponent(power), generator)
         self._measure_inside(generator)
-        return record | {"objective": means[0], "concentration": means[1], "inside": self._inside}
+        gain, penalty = sums / max(steps, 1)
+        return {
+            "mean_squared": mean,
+            "effective": 1 / float((chances**2).sum()),
+            "power": power,
+            "concentration": gain,
+            "objective": mean * gain - (mean / weight if weight else self._stiffest()) * penalty,
+            "inside": self._inside,
+        }
 
     def _evaluated(
         self, squared: Callable[[np.ndarray], np.ndarray], generator: np.random.Generator
@@ -203,13 +259,13 @@ class Adversary:
         A third of the points lies around the largest residuals found so far, so that a peak that only a few points had
         met is known as well as those that the flow covers.
         """
-        n_near = self.pool // 3
-        points = self._proposals(self.flow, self.pool - n_near, generator)
+        n_near = self.options.pool // 3
+        points = self._proposals(self.flow, self.options.pool - n_near, generator)
         values = _checked(squared(points), points)
         density = (len(points) / 2) * (1 + self.relative_density(points))
         places = np.concatenate([self._finds, self._picked(points, values / density, generator)])
         if len(places):
-            finds = Finds.around(places, self.pool ** (-1 / points.shape[1]), generator)
+            finds = Finds.around(places, self.options.pool ** (-1 / points.shape[1]), generator)
             near = self._from_unit(finds.sample(n_near, generator))
             near = near[self._contains(near)]
             values = np.concatenate([values, _checked(squared(near), near)])
@@ -231,25 +287,31 @@ class Adversary:
         return (points - self.flow.lower.cpu().numpy()) / self.flow.extent.cpu().numpy()
 
     def _from_unit(self, unit: np.ndarray) -> np.ndarray:
-        return self.flow.lower.cpu().numpy() + self.flow.extent.cpu().numpy() * unit
+        lower, extent = self.flow.lower.cpu().numpy(), self.flow.extent.cpu().numpy()
+        return np.clip(lower + extent * unit, lower, lower + extent)
 
     def _exponent(self, power: float) -> float:
         """The s of J_s: from 0 to 1 over the first steps, and 0 where the residual is tempered to |r| or less."""
-        return min(1.0, self._steps / _WARM_UP) * max(0.0, 2 * power - 1)
+        return min(1.0, self.steps / _WARM_UP) * max(0.0, 2 * power - 1)
 
-    def _penalties(self, mean: float) -> Tensor:
-        """The c_i in multiples of mean(r²)."""
-        extent = self.flow.extent
-        if self.beta_scale == "residual":
-            return torch.full_like(extent, self.beta)
-        volume = float(extent.prod()) * self._covered
-        return self.beta / (max(mean, 1e-300) * volume * extent**2)
+    def _weighting(self, mean: float) -> tuple[float, Tensor]:
+        """The weight of mean(r² π) / mean(r²), and the c_i, scaled so that neither is large."""
+        extent, beta = self.flow.extent, self.options.beta
+        if self.options.beta_scale == "residual":
+            return 1.0, torch.full_like(extent, beta)
+        largest = self._stiffest()
+        return mean / (mean + largest), largest / (mean + largest) * (extent.min() / extent) ** 2
+
+    def _stiffest(self) -> float:
+        """The largest c_i for the scale "raw"."""
+        volume = float(self.flow.extent.prod()) * self._covered
+        return self.options.beta / (volume * float(self.flow.extent.min()) ** 2)
 
     def _ascend(
-        self, chosen: np.ndarray, penalties: Tensor, power: float, generator: np.random.Generator
+        self, chosen: np.ndarray, weight: float, penalties: Tensor, power: float, generator: np.random.Generator
     ) -> np.ndarray:
-        """One step of Adam; what J and mean(r² π) were before it, relative to mean(r²)."""
-        others = self._tensor(self._proposals(self._trained, self.batch, generator)).requires_grad_(True)
+        """One step of Adam; mean(r² π) / mean(r²) and the penalty of J before it."""
+        others = self._tensor(self._proposals(self._trained, self.options.batch, generator)).requires_grad_(True)
         log_density = self._log_relative(self._trained, torch.cat([self._tensor(chosen), others]))
         log_chosen, log_others = log_density[: len(chosen)], log_density[len(chosen) :]
         (slope,) = torch.autograd.grad(log_others.sum(), others, create_graph=True)
@@ -258,17 +320,17 @@ class Adversary:
         rarity = math.log(2) - torch.nn.functional.softplus(log_others.detach())
         roughness = (torch.exp((1 + power) * log_others + rarity) * steepness).mean()
         self._adam.zero_grad(set_to_none=True)
-        (roughness - _box_cox(log_chosen, power).mean()).backward()
+        (roughness - weight * _box_cox(log_chosen, power).mean()).backward()
         self._adam.step()
-        memory = min(_MEMORY, (1 + self._steps) / (10 + self._steps))
+        memory = min(_MEMORY, (1 + self.steps) / (10 + self.steps))
         with torch.no_grad():
-            for average, weight in zip(self.flow.parameters(), self._weights):
-                average.lerp_(weight, 1 - memory)
-        self._steps += 1
+            for average, present in zip(self.flow.parameters(), self._weights):
+                average.lerp_(present, 1 - memory)
+        self.steps += 1
         with torch.no_grad():
             gain = log_chosen.exp().mean()
             penalty = (torch.exp(2 * log_others + rarity) * steepness).mean()
-        return np.array([float(gain - penalty), float(gain)])
+        return np.array([float(gain), float(penalty)])
 
     def sample(self, n: int, generator: np.random.Generator) -> np.ndarray:
         """Draw `n` points of the domain from p: ``(n, dim)``, time last.
@@ -286,7 +348,7 @@ class Adversary:
         return self.relative_density(points) / volume
 
     def relative_density(self, points: np.ndarray) -> np.ndarray:
-        """π = |Ω| p at points of the domain: ``(n,)``, 1 for the uniform density."""
+        """The density in multiples of the uniform one, π = |Ω| p, at points of the domain: ``(n,)``."""
         with torch.no_grad():
             return self._log_relative(self.flow, self._tensor(points)).exp().cpu().numpy()
 
@@ -301,7 +363,7 @@ class Adversary:
 
     def values(self) -> dict[str, Any]:
         """The rest of the state, for JSON."""
-        return {"steps": self._steps, "inside": self._inside}
+        return {"steps": self.steps, "inside": self._inside}
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go on where the adversary that the state was taken of would have, bit by bit."""
@@ -313,7 +375,7 @@ class Adversary:
             state.setdefault(int(number), {})[entry] = value.clone()
         self._adam.load_state_dict({"state": state, "param_groups": self._adam.state_dict()["param_groups"]})
         self._finds = np.array(tensors["finds"].cpu().numpy())
-        self._steps, self._inside = values["steps"], values["inside"]
+        self.steps, self._inside = values["steps"], values["inside"]
 
     def _log_relative(self, flow: BoxFlow, x: Tensor) -> Tensor:
         """The logarithm of π: a flow relative to its box, over the parts of box and mass that lie inside."""
@@ -347,7 +409,7 @@ class Adversary:
             self._inside = max(float(inside.mean()), 1 / _MEASURED)
 
     def _uniform(self, n: int, generator: np.random.Generator) -> np.ndarray:
-        points = self.domain.quasi_random(n, generator)
+        points = self.domain.quasi_random(n, own_generator(generator))
         if self.interval is None:
             return points
         start, end = self.interval
@@ -356,7 +418,7 @@ class Adversary:
 
     def _flow_points(self, flow: BoxFlow, n: int, generator: np.random.Generator) -> np.ndarray:
         """Points of the bounding box from a flow."""
-        unit = self._tensor(sobol(n, self.flow.dim, generator))
+        unit = self._tensor(sobol(n, self.flow.dim, own_generator(generator)))
         with torch.no_grad():
             return flow.inverse(unit)[0].cpu().numpy()
 
@@ -367,12 +429,6 @@ class Adversary:
 
     def _tensor(self, points: np.ndarray) -> Tensor:
         return torch.as_tensor(points, dtype=self.flow.extent.dtype, device=self.flow.extent.device)
-
-
-def _check_numbers(**numbers: float) -> None:
-    for name, value in numbers.items():
-        if not (math.isfinite(value) and value > 0):
-            raise OptionError(f"{name}={value!r}; the adversary needs a positive number.")
 
 
 def _tempered(values: np.ndarray, density: np.ndarray) -> tuple[np.ndarray, float]:
@@ -419,10 +475,9 @@ def _checked(values: np.ndarray, points: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=float)
     if values.shape != (len(points),):
         raise OptionError(f"Squared residuals of the shape {values.shape}; the adversary needs ({len(points)},).")
-    wrong = ~(np.isfinite(values) & (values >= 0))
-    if wrong.any():
-        first = int(np.argmax(wrong))
-        raise OptionError(
-            f"The squared residual at {points[first].tolist()} is {values[first]}; it must be finite and not negative."
-        )
-    return values
+    finite = np.isfinite(values)
+    if len(values) and not finite.any():
+        raise OptionError(f"None of {len(values)} squared residuals is finite; the adversary needs some that are.")
+    if np.any(values[finite] < 0):
+        raise OptionError(f"A squared residual is {values[finite].min():.3g}; the adversary needs squares.")
+    return np.where(finite, values, 0.0)

@@ -36,9 +36,8 @@ class Finds:
 
     def density(self, unit: np.ndarray) -> np.ndarray:
         """Density at points of the unit box: ``(n,)``."""
-        total = np.zeros(len(unit))
-        for centre, width in zip(self.centres, self.widths):
-            mass = ndtr((1 - centre) / width) - ndtr(-centre / width)
-            factors = np.log(np.sqrt(2 * np.pi) * width * mass).sum()
-            total += np.exp(-0.5 * (((unit - centre) / width) ** 2).sum(axis=1) - factors)
-        return total / len(self.centres)
+        widths = self.widths[:, None]
+        masses = np.sqrt(2 * np.pi) * widths * (ndtr((1 - self.centres) / widths) - ndtr(-self.centres / widths))
+        squares = (unit**2).sum(axis=1)[:, None] + (self.centres**2).sum(axis=1) - 2 * unit @ self.centres.T
+        exponents = -0.5 * squares / self.widths**2 - np.log(masses).sum(axis=1)
+        return np.exp(exponents).mean(axis=1)

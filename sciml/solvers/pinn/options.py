@@ -68,7 +68,7 @@ class PinnOptions(SolverOptions):
     flow_width: int = Field(24, ge=1, description="aas: neurons of their networks")
     flow_learning_rate: float = Field(1e-2, gt=0, description="aas: of Adam for the flow")
     flow_steps: int = Field(20, ge=1, description="aas: steps of the flow for each refresh")
-    flow_first_steps: int = Field(75, ge=1, description="aas: steps of the flow before the first points are drawn")
+    flow_first_steps: int = Field(100, ge=1, description="aas: steps of the flow before the first points are drawn")
     boundary_points: int = Field(240, ge=1, description="points on the boundary (and at the start of the time)")
     conditions: Literal["auto", "hard", "soft"] = Field(
         "auto", description="Dirichlet conditions built in (boxes), as loss terms, or built in where possible"

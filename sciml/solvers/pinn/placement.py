@@ -23,10 +23,10 @@ _SHARE_OF_GRADIENT = 0.5
 _SPREAD = (0.25, 1.75)
 
 
-def last_layers(model: PhysicalNetwork) -> list[torch.nn.Parameter]:
-    """Weights of the last layer of an MLP, or of all branches; where they are zero, u is the lift, or the offset."""
-    network: Any = model.network
-    return [parameter for branch in network.branches for parameter in branch[-1].parameters()]
+def last_layers(network: MLP) -> list[torch.nn.Parameter]:
+    """Weights of the last layer, of all branches; where they are zero, u is the lift, or the offset."""
+    branches: Any = network.branches
+    return [parameter for branch in branches for parameter in branch[-1].parameters()]
 
 
 def place_features(
@@ -50,7 +50,7 @@ def place_features(
     squared : callable
         r² at points (n, dim[+1]) of the network whose last layer is zero: (n,).
     known : array (n, dim[+1])
-        Points that a sampler starts with.
+        Points that a sampler has chosen.
     generator : numpy Generator
 
     Returns
@@ -61,7 +61,8 @@ def place_features(
     Notes
     -----
     Where r is zero everywhere, places are uniform and slopes near 1. A load that is felt on a share of the volume that
-    no candidate hits is not found; in many dimensions only the sampler's own points can find it.
+    no candidate hits is not found; in many dimensions only points that the sampler has chosen by the residual can
+    find it.
     """
     network = model.network
     assert isinstance(network, MLP)

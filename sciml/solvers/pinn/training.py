@@ -127,33 +127,23 @@ class PinnTraining:
     # -- points ------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
+        """Let an MLP say nothing at first, so that samplers and placement see what the declaration alone leaves."""
+        network = self.model.network
         self.points = self.sampler.start(self.options.points, self._context())
-        if self.options.features == "placed" and isinstance(self.model.network, MLP):
-            self._place()
-        self.theta = self.collocation.theta()
+        if isinstance(network, MLP):
+            with torch.no_grad():
+                for parameter in last_layers(network):
+                    parameter.zero_()
+            self.theta = self.collocation.theta()
         if self.options.look_first and self._may_change:
             self.points = self.sampler.refresh(self.points, self._context())
             self.rounds += 1
+        if self.options.features == "placed" and isinstance(network, MLP):
+            self.slopes = place_features(
+                self.model, self.problem, self._context().residuals, self.points.points, self._stream(_PLACEMENT)
+            )
+            self.theta = self.collocation.theta()
         self._use_points()
-
-    def _place(self) -> None:
-        """Place the first layer by the residual of a network that says nothing yet."""
-        last = last_layers(self.model)
-        before = [parameter.detach().clone() for parameter in last]
-        with torch.no_grad():
-            for parameter in last:
-                parameter.zero_()
-        theta = self.collocation.theta()
-        self.slopes = place_features(
-            self.model,
-            self.problem,
-            lambda points: self.collocation.squared(theta, points),
-            self.points.points,
-            self._stream(_PLACEMENT),
-        )
-        with torch.no_grad():
-            for parameter, value in zip(last, before, strict=True):
-                parameter.copy_(value)
 
     def _refresh(self) -> None:
         before, self.refreshed_at = self.points, self.course.steps
