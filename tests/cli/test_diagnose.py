@@ -125,3 +125,15 @@ def test_what_has_nothing_to_say(sciml, tmp_path):
     assert "holds no run" in sciml("diagnose nowhere").message
     (tmp_path / "plain" / "run.json").write_text("[]")
     assert "run.json is damaged" in sciml("diagnose plain").message
+
+
+def test_a_network_that_was_trained(sciml, tmp_path):
+    options = "-o points=100 -o add=20 -o width=6 -o depth=1 -o steps=12 -o flow_first_steps=5"
+    sciml.succeeds(f"solve poisson/sine -s pinn {options} --out run")
+    written = json.loads((tmp_path / "run" / "diagnosis.json").read_text())
+    told = " ".join(sciml.succeeds("diagnose run").told.split())
+    assert written["verdict"] in told
+    assert "equation of u" in told
+    assert "effective_rank" in told
+    row = sciml.succeeds("diagnose run --json").row
+    assert row["terms"] == written["terms"]

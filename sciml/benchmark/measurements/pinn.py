@@ -37,7 +37,7 @@ _SAMPLERS: dict[str, dict[str, Any]] = {
 def sampler_race(
     problem: str = "poisson/peak",
     parameters: Mapping[str, Any] | None = None,
-    budgets: Sequence[float] = (15.0, 30.0, 60.0),
+    budgets: Sequence[float] = (10.0, 20.0, 40.0),
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -127,7 +127,7 @@ def adam_with_adversary(
     )
 
 
-def ten_dimensions(cpu_seconds: float = 60.0, seed: int = 0) -> dict[str, float]:
+def ten_dimensions(cpu_seconds: float = 40.0, seed: int = 0) -> dict[str, float]:
     """A nonlinear law in ten dimensions, with and without the adversary, for the same CPU seconds.
 
     Gauss–Newton with a first layer of random bends for both. Errors are measured on points that follow the
@@ -181,7 +181,7 @@ _RIVALS: dict[str, tuple[str, dict[str, Any], list[dict[str, Any]]]] = {
 
 
 def optimizer_race(
-    problem: str = "nonlinear/quadratic_diffusion", cpu_seconds: float = 6.0, seed: int = 0
+    problem: str = "nonlinear/quadratic_diffusion", cpu_seconds: float = 5.0, seed: int = 0
 ) -> dict[str, float]:
     """Relative L2 errors of the optimisers on the same law, after the same CPU seconds, each with three trials.
 

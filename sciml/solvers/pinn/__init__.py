@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -93,11 +94,14 @@ class PinnSolver(Solver):
         with process_group(), torch_threads(options.threads):
             training = PinnTraining(problem, options, seed=context.seed, device=context.device)
             start = time.perf_counter()
-            ending, state = self._train(training, context)
+            state, folder = self._state(training, context)
+            earlier = state.course.cpu_seconds
+            ending = self._train(training, state, folder, context)
             seconds = Seconds(train=time.perf_counter() - start)
-            return self._solution(training, ending, state, context, seconds)
+            return self._solution(training, ending, context, seconds, earlier)
 
-    def _train(self, training: PinnTraining, context: Context) -> tuple[Ending, TrainingState]:
+    def _state(self, training: PinnTraining, context: Context) -> tuple[TrainingState, Path | None]:
+        """The parts of a training, as they are in its checkpoint if it goes on, and the folder of that."""
         options = training.options
         kept = options.model_dump()
         if options.optimizer == "adam" and options.schedule == "cosine":
@@ -109,9 +113,12 @@ class PinnSolver(Solver):
         if folder is not None and context.resume:
             state.load(folder)
         training.course = state.course
-        title = _TITLES[options.optimizer]
+        return state, folder
+
+    def _train(self, training: PinnTraining, state: TrainingState, folder: Path | None, context: Context) -> Ending:
+        options, title = training.options, _TITLES[training.options.optimizer]
         with Interrupts() as interrupts:
-            ending = train(
+            return train(
                 training.step,
                 state,
                 steps=options.n_steps,
@@ -124,12 +131,11 @@ class PinnSolver(Solver):
                 interrupts=interrupts,
                 agree=largest,
             )
-        return ending, state
 
     def _solution(
-        self, training: PinnTraining, ending: Ending, state: TrainingState, context: Context, seconds: Seconds
+        self, training: PinnTraining, ending: Ending, context: Context, seconds: Seconds, earlier: float
     ) -> Solution:
-        problem, options, course = training.problem, training.options, state.course
+        problem, options, course = training.problem, training.options, training.course
         training.collocation.load(training.theta)
         start = time.perf_counter()
         diagnosis, arrays = diagnose(training, ending)
@@ -149,7 +155,7 @@ class PinnSolver(Solver):
             status=ending.status,
             message=f"{ending.reason}; {ADVICE[ending.status]}",
             seconds=seconds,
-            cpu_seconds=max(context.cpu_seconds, course.cpu_seconds),
+            cpu_seconds=earlier + context.cpu_seconds,
             iterations=course.steps,
             residual=course.loss,
             trainable_parameters=training.collocation.n_parameters,

@@ -163,8 +163,8 @@ def _last_resort(options: PinnOptions) -> str:
     """What to try where points and terms are in order and the loss stays."""
     if options.optimizer == "gauss_newton":
         return "The loss stays though points, terms and rank are in order: try another seed or another activation."
-    rate = " (of adam, the learning rate decides what they are worth)" if options.optimizer == "adam" else ""
-    return f"The loss stays though points and terms are in order: optimizer=gauss_newton, or more steps{rate}, go on."
+    rate = ", or another learning_rate" if options.optimizer == "adam" else ""
+    return f"The loss stays though points and terms are in order: use optimizer=gauss_newton, or more steps{rate}."
 
 
 def _is_equation(training: PinnTraining, term: dict[str, Any]) -> bool:
