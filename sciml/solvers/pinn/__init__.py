@@ -112,6 +112,8 @@ class PinnSolver(Solver):
         folder = None if context.folder is None else context.folder / "checkpoint"
         if folder is not None and context.resume:
             state.load(folder)
+            training.course = state.course
+            training.ask_again()
         training.course = state.course
         return state, folder
 

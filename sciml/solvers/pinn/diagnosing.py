@@ -149,8 +149,9 @@ def _advice(training: PinnTraining, findings: _Findings, ending: Ending) -> list
         place = ", ".join(f"{x:.3g}" for x in findings.where)
         even = options.sampler in ("uniform", "quasi_random", "user")
         remedy = "sampler=aas follows it" if even else "give a larger budget, or with sampler=aas more flow_steps"
-        out.append(f"One per cent of the domain, near ({place}), holds {findings.worst:.0%} of the residual: {remedy}.")
-    stays = findings.falling is not None and findings.falling >= _FALLING
+        found = f"One per cent of the domain, near ({place}), holds {findings.worst:.0%} of the residual: {remedy}."
+        # More even points help less than points that follow the residual.
+        out.insert(0 if even else len(out), found)
     used = findings.conditioning.get("effective_rank", 0) / findings.conditioning.get("unknowns", 1)
     if used > _ALL_DIRECTIONS and stays:
         out.append(f"{used:.0%} of the network's directions are in use and the loss stays: give more width or depth.")

@@ -94,6 +94,13 @@ class PinnTraining:
         text = f"residual {rms:.2e}, {len(self.points)} points"
         return Report(step.loss, self.options.optimizer, text, self._ending(rms))
 
+    def ask_again(self) -> None:
+        """Forget that a training had converged, if it goes on with a tolerance that it does not meet."""
+        course = self.course
+        if course.verdict is not None and course.verdict[0] == "converged" and course.loss is not None:
+            unmet = math.sqrt(2 * course.loss) > self.options.tolerance
+            course.verdict = None if unmet else course.verdict
+
     def _ending(self, rms: float) -> Any:
         if rms <= self.options.tolerance:
             return "converged", f"the weighted residual is {rms:.2e} of its typical size"
