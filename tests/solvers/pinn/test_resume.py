@@ -68,6 +68,17 @@ def test_cpu_seconds_add_up(tmp_path):
     assert again.cpu_seconds > earlier > 0
 
 
+def test_a_smaller_tolerance_goes_on(tmp_path):
+    options = {"seed": 1, "every": 3, "folder": tmp_path / "run", "steps": 20}
+    loose = small.trained(**options, tolerance=10.0)
+    assert loose.status == "converged"
+    assert loose.iterations < 20
+    again = small.trained(**options, tolerance=10.0, resume=True)
+    assert again.iterations == loose.iterations
+    tight = small.trained(**options, tolerance=0.0, resume=True)
+    assert tight.iterations == 20
+
+
 def test_a_cosine_schedule_belongs_to_its_steps(tmp_path):
     options = {"optimizer": "adam", "sampler": "quasi_random", "folder": tmp_path}
     small.trained(**options, steps=5)
