@@ -89,7 +89,11 @@ def test_every_check_has_a_row_and_every_row_a_record(page, suite):
     table = re.search(r"begin generated: figures -->\n(.*?)\n\n", text, flags=re.DOTALL)[1].splitlines()[2:]
     names = [re.search(r"\| `(\w+)` \|$", line)[1] for line in table]
     assert names == [check.name for check in load_suite(suite).checks]
-    assert not [line for line in table if "–" in line.split(" | ")[1].split("; ")]
+    unknown = {name for name in names if name not in read_record(ROOT / "data" / f"{suite}.json")}
+    # The figures of README are all measured; those of a page may wait for a quiet day, and show that.
+    assert not unknown or page != ROOT / "README.md"
+    for name, line in zip(names, table, strict=True):
+        assert ("–" in line.split(" | ")[1].split("; ")) == (name in unknown)
 
 
 @pytest.mark.parametrize("suite", PAGES.values())
@@ -97,7 +101,9 @@ def test_recorded_figures_keep_their_bounds(suite):
     """On the machine that measured them, whose rate is recorded beside them."""
     record = read_record(ROOT / "data" / f"{suite}.json")
     for check in load_suite(suite).checks:
-        entry = record[check.name]
+        entry = record.get(check.name)
+        if entry is None:
+            continue
         figures = entry["figures"]
         for pattern, bound in check.figures.items():
             low, high = bound.limits(scale(entry["rate_gflops"]))
