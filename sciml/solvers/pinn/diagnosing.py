@@ -126,11 +126,6 @@ def _advice(training: PinnTraining, findings: _Findings, ending: Ending) -> list
     options, out = training.options, []
     if ending.status == "diverged":
         return ["The loss is not finite: lower the learning rate, or look for where the law itself is not finite."]
-    if findings.rms > 0 and findings.fresh > _BETWEEN_POINTS * findings.rms:
-        out.append(
-            f"Between the points the residual is {findings.fresh / findings.rms:.2g} times as large as at them: give "
-            f"more points (budget={2 * len(training.points)}) or a smaller network."
-        )
     loss = math.fsum(term["loss"] for term in findings.terms)
     conditions = [t for t in findings.terms if t["loss"] > _OF_THE_LOSS * loss and not _is_equation(training, t)]
     out += [
@@ -138,6 +133,11 @@ def _advice(training: PinnTraining, findings: _Findings, ending: Ending) -> list
         f"weight, or build conditions in where the domain is a box."
         for term in conditions
     ]
+    if findings.rms > 0 and findings.fresh > _BETWEEN_POINTS * findings.rms:
+        out.append(
+            f"Between the points the residual is {findings.fresh / findings.rms:.2g} times as large as at them: give "
+            f"more points (budget={2 * len(training.points)}) or a smaller network."
+        )
     if findings.falling is None and ending.status == "budget_reached":
         out.append("The steps are too few to see where the loss goes: give more steps.")
     elif findings.falling is not None and findings.falling < _FALLING and ending.status == "budget_reached":
