@@ -138,7 +138,7 @@ class PinnSolver(Solver):
         self, training: PinnTraining, ending: Ending, context: Context, seconds: Seconds, earlier: float
     ) -> Solution:
         problem, options, course = training.problem, training.options, training.course
-        training.collocation.load(training.theta)
+        training.finish()
         start = time.perf_counter()
         diagnosis, arrays = diagnose(training, ending)
         if context.folder is not None and is_first():

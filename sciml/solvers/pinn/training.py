@@ -230,6 +230,11 @@ class PinnTraining:
 
     # -- for the record ----------------------------------------------------------------------------------
 
+    def finish(self) -> None:
+        """Put the weights into the network, and all points in place of the share of this process."""
+        self.collocation.load(self.theta)
+        self.collocation.set_points(self.points.points, self.points.weights)
+
     def details(self) -> dict[str, Any]:
         """What was chosen, and why."""
         chosen = {"equations": self.optimizer.chosen} if isinstance(self.optimizer, GaussNewton) else {}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import small
+from processes import in_a_process, start
 
 from sciml import load_problem, load_solution
 from sciml.cli.app import main
@@ -94,21 +93,6 @@ def newest(folder: Path) -> int:
     return max((int(path.stem.partition("-")[2]) for path in folder.glob("training-*.json")), default=0)
 
 
-def start(work) -> int:
-    """A copy of this process that does some work; nothing is imported or compiled anew."""
-    process = os.fork()
-    if process:
-        return process
-    code = 1
-    try:
-        work()
-        code = 0
-    except SystemExit as left:
-        code = int(left.code or 0)
-    finally:
-        os._exit(code)
-
-
 def end(process: int, checkpoints: Path, number: signal.Signals, chance: random.Random) -> int | None:
     """Send a signal some checkpoints later, at any moment between two; the exit status, None if it was too late."""
     awaited = newest(checkpoints) + chance.randint(2, 5)
@@ -175,25 +159,10 @@ def both(folder: Path) -> list[dict[str, object]]:
     return [kill(folder / "killed", 3), terminate(folder)]
 
 
-def in_a_process(call: str, folder: Path) -> Any:
-    """What one of the functions above returns, in a process with one thread, which may fork."""
-    code = (
-        f"import json, sys, torch; sys.path.insert(0, {str(Path(__file__).parent)!r}); torch.set_num_threads(1)\n"
-        f"import pathlib, test_resume\n"
-        f"print(json.dumps(test_resume.{call.format(folder=f'pathlib.Path({str(folder)!r})')}))"
-    )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory):
     """What became of trainings that were killed, and of one that was terminated."""
-    return in_a_process("both({folder})", tmp_path_factory.mktemp("ended"))
+    return in_a_process("test_resume", "both({folder})", tmp_path_factory.mktemp("ended"))
 
 
 def test_killed_at_any_moment(ended):
@@ -202,7 +171,12 @@ def test_killed_at_any_moment(ended):
 
 @pytest.mark.slow
 def test_killed_again_and_again(tmp_path):
-    assert in_a_process("kill({folder}, 8)", tmp_path) == {"met": 8, "code": 0, "same": True, "steps": KILLED["steps"]}
+    assert in_a_process("test_resume", "kill({folder}, 8)", tmp_path) == {
+        "met": 8,
+        "code": 0,
+        "same": True,
+        "steps": KILLED["steps"],
+    }
 
 
 def test_terminated(ended):
