@@ -39,6 +39,11 @@ TINY = {
     "width": 6,
     "depth": 1,
     "points": 24,
+    "budget": 48,
+    "add": 8,
+    "candidates": 200,
+    "flow_first_steps": 2,
+    "flow_steps": 1,
     "boundary_points": 24,
     "adam": 2,
     "lbfgs": 2,
@@ -53,7 +58,7 @@ def tiny(problem: Problem, solver: str) -> dict[str, Any]:
         wanted["cells"] = CELLS_OF.get(problem.name, CELLS.get(problem.dim))
     if problem.name in NODES_FOUND:
         del wanted["nodes"]
-    if not problem.evolves or solver == "spectral":
+    if (not problem.evolves and solver != "pinn") or solver == "spectral":
         del wanted["steps"]
     if solver == "fast_poisson":
         wanted["cells"] = max(wanted.get("cells") or 4, 4)
