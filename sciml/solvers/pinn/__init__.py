@@ -61,7 +61,7 @@ class PinnSolver(Solver):
     """
 
     name = "pinn"
-    title = "PINN: points from an adversary (or RAR, RAD, R3, …), trained by Gauss–Newton (or Adam, L-BFGS, …)"
+    title = "PINN: points from an adversary, RAR, RAD or R3, trained by Gauss–Newton, L-BFGS or Adam"
     Options = PinnOptions
     resolution = "steps"
     tuning_space = {
