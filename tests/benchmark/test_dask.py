@@ -88,11 +88,12 @@ def test_one_of_two_workers_killed_in_the_middle(cluster, make_job, open_ledger,
     written = read_ledger(tmp_path / "run")
     attempts = [line for line in written if line["kind"] == "attempt"]
     lost = [line for line in attempts if line["reason"] == "worker_lost"]
-    assert len(lost) == 1
-    assert lost[0]["host"]
-    assert "was lost" in lost[0]["message"]
+    # with the job that ran, the worker may take one down whose result had not been fetched
+    assert len(lost) in (1, 2)
+    assert len({line["key"] for line in lost}) == len(lost)
+    assert all(line["host"] and "was lost" in line["message"] for line in lost)
     assert sorted(line["key"] for line in attempts if line["reason"] is None) == sorted(job.key for job in jobs)
-    assert sum(line["kind"] == "start" for line in written) == len(attempts) == 9
+    assert sum(line["kind"] == "start" for line in written) == len(attempts) == 8 + len(lost)
     assert all_end(numbers(pids)) == []
 
     with open_ledger(tmp_path / "here") as ledger, LocalPool(2) as pool:

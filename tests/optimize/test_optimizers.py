@@ -84,7 +84,7 @@ def test_adam_is_that_of_torch(network):
 def test_adam_evaluates_once_a_step(network):
     system, start = network
     advance(Adam(), system, start, 20)
-    assert system.gradients == 21
+    assert system.gradients == 20
 
 
 def test_adam_follows_its_schedule(network):
