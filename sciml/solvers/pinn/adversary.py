@@ -10,9 +10,11 @@ where means are over Ω and L_i are the lengths of the box. The maximiser fulfil
 The strength of the penalty is given by one number β, read in one of two ways:
 
 ``beta_scale="residual"``
-    c_i = β mean(r²), so β_i = β mean(r²) |Ω| L_i²: the maximiser does not change with the units of lengths, times or
-    residuals, and the adversary stays as sharp while the residual becomes small. In two dimensions the peak that a
-    small blob of residual is answered with has a height of about π = ln(1/size) / (4π β).
+    c_i = (2/d) β mean(r²) in d dimensions, so β_i = (2/d) β mean(r²) |Ω| L_i²: the maximiser does not change with the
+    units of lengths, times or residuals, and the adversary stays as sharp while the residual becomes small. In two
+    dimensions the peak that a small blob of residual is answered with has a height of about π = ln(1/size) / (4π β).
+    The 2/d keeps the volume over which a blob is smeared from growing with the dimension: for the logarithm below, the
+    answer to a normal r² of variance v along each axis of the unit box has the variance v + 2 (2/d) β.
 ``beta_scale="raw"``
     β_i = β for all axes, as in the paper: it has units, is compared with r² itself, and the adversary fades to the
     uniform density as the residual becomes small. On (−1, 1)², raw β = 16 mean(r²) times the relative one.
@@ -24,7 +26,9 @@ there:
   largest residuals so far, with exact weights: a flow that sees its own samples alone never finds what they miss.
 - ∫ r² p is a mean over points drawn from these by their share of it, ∫ |∇p|² one over fresh points of the flow.
 - The first steps maximise mean(r² (π^s − 1)/s) − Σ_i c_i mean(π^(s−1) (∂π/∂ξ_i)²) with s from 0 to 1. At s = 0, the
-  logarithm, the pull on a place does not grow with the density there, so that several peaks are found together.
+  logarithm, the pull on a place does not grow with the density there, so that several peaks are found together. In
+  more than three dimensions, where the density of a peak spans many decades, the logarithm stays: at s = 1 few samples
+  carry ∫ |∇p|², and the flow runs away to the walls.
 - Where few points carry the residual, as in many dimensions, a power |r|^2τ with τ < 1 is followed until the flow has
   come nearer; with τ ≤ ½ the logarithm stays, and nothing is summed that spans many decades.
 - What is sampled is a running average of the flow's weights.
@@ -72,6 +76,9 @@ _EFFECTIVE = 100
 _WARM_UP = 100
 """Steps over which the logarithm of the density gives way to the density itself."""
 
+_FEW_DIMENSIONS = 3
+"""Up to which the density itself takes the place of its logarithm."""
+
 _MEMORY = 0.95
 """Of the running average of the flow's weights, which is what is sampled; steps by themselves are noisy."""
 
@@ -85,7 +92,7 @@ class AdversaryOptions:
     beta : float
         Strength of the penalty. Good values for "residual": 0.002 to 0.02; larger is closer to uniform.
     beta_scale : {"residual", "raw"}
-        How `beta` is read: in multiples of mean(r²) |Ω| L², or as it is.
+        How `beta` is read: in multiples of (2/d) mean(r²) |Ω| L², or as it is.
     couplings, width : int
         Of the flow, see :class:`~sciml.nn.flow.BoxFlow`. With 4 couplings and a learning rate of 0.02 a step costs a
         quarter less.
@@ -100,7 +107,8 @@ class AdversaryOptions:
         Of the flow for each refresh. Good values: 2 where points are refreshed every 8 steps of Adam, more where those
         steps cost more.
     first_steps : int
-        Of the flow for the first refresh, in portions of 25 with a pool of residuals each. Good values: 50 to 150.
+        Of the flow for the first refresh, in portions of 25 with a pool of residuals each. Good values: 50 to 150,
+        300 in ten dimensions.
 
     Raises
     ------
@@ -291,14 +299,16 @@ class Adversary:
         return np.clip(lower + extent * unit, lower, lower + extent)
 
     def _exponent(self, power: float) -> float:
-        """The s of J_s: from 0 to 1 over the first steps, and 0 where the residual is tempered to |r| or less."""
+        """The s of J_s: from 0 to 1 over the first steps; 0 in many dimensions, or with a residual tempered to |r|."""
+        if self.flow.dim > _FEW_DIMENSIONS:
+            return 0.0
         return min(1.0, self.steps / _WARM_UP) * max(0.0, 2 * power - 1)
 
     def _weighting(self, mean: float) -> tuple[float, Tensor]:
         """The weight of mean(r² π) / mean(r²), and the c_i, scaled so that neither is large."""
         extent, beta = self.flow.extent, self.options.beta
         if self.options.beta_scale == "residual":
-            return 1.0, torch.full_like(extent, beta)
+            return 1.0, torch.full_like(extent, 2 * beta / self.flow.dim)
         largest = self._stiffest()
         return mean / (mean + largest), largest / (mean + largest) * (extent.min() / extent) ** 2
 

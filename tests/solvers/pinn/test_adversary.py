@@ -216,6 +216,22 @@ def test_time_is_the_last_coordinate():
     ).mean() * 40 == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize("dim", [4, 6])
+def test_in_many_dimensions_a_normal_residual_has_a_normal_answer(dim):
+    """Of the variance v + 4β/d along each axis of the unit box, by the logarithmic form of the objective."""
+    variance, beta, centre = 0.0075, 0.01, 0.2
+    adversary, generator = improved(
+        lambda x: np.exp(-((x - centre) ** 2).sum(axis=1) / (8 * variance)),
+        150,
+        Box((-1.0,) * dim, (1.0,) * dim),
+        beta=beta,
+    )
+    lower, middle, upper = np.quantile(adversary.sample(8000, generator), [0.25, 0.5, 0.75], axis=0)
+    np.testing.assert_allclose(middle, centre, atol=0.06)
+    # Quartiles, since what few couplings leave at the walls would rule the moments; unit box: half of each length.
+    np.testing.assert_allclose(((upper - lower) / 1.349 / 2) ** 2, variance + 4 * beta / dim, rtol=0.25)
+
+
 def test_going_on_is_bitwise_the_same():
     residual = bump(200.0, (0.5, 0.5))
     adversary, generator = improved(residual, 25)
