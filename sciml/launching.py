@@ -9,12 +9,13 @@ from pathlib import Path
 
 from sciml.errors import MissingPackageError
 
-__all__ = ["RANKS", "is_first", "mpiexec", "n_processes", "unlaunched"]
+__all__ = ["RANKS", "is_first", "mpiexec", "n_processes", "n_sharing", "unlaunched"]
 
 # As launchers of MPICH (also Intel's), Open MPI and Slurm tell their processes.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")
 RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "SLURM_PROCID")
 """Environment variables that hold the number of a process among those launched together."""
+_TORCHRUN = ("TORCHELASTIC_RUN_ID", "WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 _PREFIXES = ("PMI_", "PMIX_", "OMPI_COMM_", "HYDI_", "HYDRA_")
 
 
@@ -27,8 +28,15 @@ def n_processes() -> int:
     return _told(_SIZES, 1)
 
 
+def n_sharing() -> int:
+    """How many processes torchrun has launched to share a training; 1 where it has launched none."""
+    return _told(("WORLD_SIZE",), 1) if "TORCHELASTIC_RUN_ID" in os.environ else 1
+
+
 def is_first() -> bool:
     """Whether this process is the one that speaks and writes."""
+    if n_sharing() > 1:
+        return _told(("RANK",), 0) == 0
     return n_processes() == 1 or _told(RANKS, 0) == 0
 
 
@@ -49,5 +57,5 @@ def mpiexec() -> str:
 
 def unlaunched(environment: dict[str, str]) -> dict[str, str]:
     """An environment for a process that is on its own, whatever launched the one that starts it."""
-    told = {*_SIZES, *RANKS}
+    told = {*_SIZES, *RANKS, *(_TORCHRUN if "TORCHELASTIC_RUN_ID" in environment else ())}
     return {name: value for name, value in environment.items() if name not in told and not name.startswith(_PREFIXES)}

@@ -14,7 +14,7 @@ import typer
 import typer.core
 
 from sciml.cli.arguments import OrderedCommand, grouped_options, parse_options
-from sciml.cli.parallel import abort, is_first, n_processes, quiet_others
+from sciml.cli.parallel import abort, is_first, n_processes, quiet_others, together
 from sciml.errors import Interrupted, OptionError, ScimlError, ScimlWarning
 
 __all__ = ["app", "main"]
@@ -29,7 +29,8 @@ class _Commands(typer.core.TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             interrupted = error if isinstance(error, Interrupted) else Interrupted("Interrupted.")
-            print(interrupted, file=sys.stderr)
+            if is_first():
+                print(interrupted, file=sys.stderr)
             sys.exit(interrupted.exit_code)
 
 
@@ -308,11 +309,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         quiet_others()
-        app()
+        with together():
+            app()
     except ScimlError as error:
         if n_processes() > 1:
             abort(f"Error: {error}")
-        print(f"Error: {error}", file=sys.stderr)
+        if is_first():
+            print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(141)

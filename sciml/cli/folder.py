@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sciml.cli.parallel import is_first, wait_for_all
+from sciml.cli.parallel import is_first, n_sharing, wait_for_all
 from sciml.errors import Interrupted, OutputError
 from sciml.files import write_json
 from sciml.problem import Problem
@@ -86,10 +86,13 @@ class Workplace:
     ----------
     path : Path
         For the files of the result, which move to the output folder when all are there.
+    writes : bool
+        Whether this process writes them; others that share its work only read checkpoints.
     has_checkpoint : bool
     """
 
     path: Path
+    writes: bool = True
 
     @property
     def has_checkpoint(self) -> bool:
@@ -176,10 +179,12 @@ def output_folder(
     # All have looked before the first one writes.
     wait_for_all()
     if not is_first():
-        yield None
+        wait_for_all()
+        yield Workplace(place, writes=False) if n_sharing() > 1 else None
         return
     if not resume:
         _start_anew(out, request)
+    wait_for_all()
     try:
         yield Workplace(place)
     except KeyboardInterrupt as error:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sciml.cli.console import console, progress, result_table, significant
 from sciml.cli.folder import Request, output_folder
+from sciml.cli.parallel import n_sharing
+from sciml.errors import UnsupportedError
 from sciml.problem import Problem
 from sciml.solution import Solution, exact_solution
 from sciml.solution.diagnosis_plot import draw_diagnosis
@@ -32,7 +34,11 @@ def run(
 
 def _solve(problem: Problem, request: Request, out: Path | None, force: bool, resume: bool, as_json: bool) -> None:
     ((solver, options),) = request.solvers
-    check_request(problem, solver, options, request.device)
+    chosen, _ = check_request(problem, solver, options, request.device)
+    if n_sharing() > 1 and not chosen.shared:
+        raise UnsupportedError(
+            f"Solver {solver!r} does not share its work between processes of torchrun; start it without torchrun."
+        )
     with output_folder(out, request, force=force, resume=resume) as place:
         with progress(f"{solver} on {problem.name}") as report:
             solution = solve(
@@ -45,6 +51,8 @@ def _solve(problem: Problem, request: Request, out: Path | None, force: bool, re
                 resume=resume and place is not None and place.has_checkpoint,
                 **options,
             )
+        if place is not None and not place.writes:
+            return
         exact = exact_solution(problem)
         row = row_of(solution, solver, exact, "exact" if exact else None, None)
         if place is not None:
@@ -58,6 +66,8 @@ def _solve(problem: Problem, request: Request, out: Path | None, force: bool, re
 
 
 def _compare(problem: Problem, request: Request, out: Path | None, force: bool, resume: bool, as_json: bool) -> None:
+    if n_sharing() > 1:
+        raise UnsupportedError("A comparison runs in one process; start it without torchrun, or solve with torchrun.")
     check_comparison(problem, *request.solvers, device=request.device)
     with output_folder(out, request, force=force, resume=resume) as place:
         with progress(f"comparing on {problem.name}") as report:

@@ -146,6 +146,8 @@ class Solver(ABC):
         repeated for its time.
     parallel : bool
         Whether it divides its work between MPI processes.
+    shared : bool
+        Whether processes that ``torchrun`` has launched share its work.
     resolution : str or None
         The option by which accuracy is bought with time, such as the cells of a mesh.
     tuning_space : mapping
@@ -160,6 +162,7 @@ class Solver(ABC):
     """Defaults of options that differ where the members of a family are solved one after the other."""
     stochastic: ClassVar[bool] = True
     parallel: ClassVar[bool] = False
+    shared: ClassVar[bool] = False
     resolution: ClassVar[str | None] = None
     tuning_space: ClassVar[Mapping[str, Sequence[Any] | Range]] = {}
 

@@ -64,6 +64,7 @@ class PinnSolver(Solver):
     title = "PINN: points from an adversary, RAR, RAD or R3, trained by Gauss–Newton, L-BFGS or Adam"
     Options = PinnOptions
     resolution = "steps"
+    shared = True
     tuning_space = {
         "width": (12, 16, 24, 32),
         "depth": (2, 3, 4),
