@@ -26,7 +26,7 @@ class _Muted(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        if self._stream is not None:
+        if self._stream is not None and not self._stream.closed:
             self._stream.flush()
 
 
