@@ -118,6 +118,20 @@ class TestChebyshev(SolverConformance):
     }
 
 
+class TestGp(SolverConformance):
+    solver = "gp"
+    options = {"points_per_axis": 40}
+    tolerances = {
+        "poisson_1d": 1e-9,
+        "poisson_2d": 1e-9,
+        "robin_2d": 1e-8,
+        "nonlinear_2d": 1e-8,
+        "heat_1d": 1e-8,
+        "wave_1d": 1e-8,
+        "circle_1d": 1e-7,
+    }
+
+
 def test_every_solver_is_tested():
     tested = {cls.solver for cls in SolverConformance.__subclasses__()}
     assert tested == set(solver_names())

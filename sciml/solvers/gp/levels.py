@@ -1,0 +1,325 @@
+"""Choosing a prior and a grid by the residual between the points of the grid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciml.errors import DivergenceError, OptionError
+from sciml.forms import analyse
+from sciml.linear import chebyshev_coefficients, chebyshev_nodes
+from sciml.problem import Problem, grid_points
+from sciml.solution import ChebyshevEvolution, ChebyshevField
+from sciml.solvers.gp.features import Axis
+from sciml.solvers.gp.frequencies import Signals, frequency_grid, picked, signals_along
+from sciml.solvers.gp.newton import NewtonError, Outcome, newton
+from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
+
+__all__ = ["Found", "Level", "Prior", "as_field", "off_grid", "search", "solve_level"]
+
+_PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
+_GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
+_FIXED = 30
+_GOOD = 1e-8
+_MARGIN, _GROWTH = 28, 1.5
+_FEWEST = 40
+_MOST = {1: 2400, 2: 400, 3: 120}
+_OFF_POINTS = {1: 4000, 2: 300, 3: 48}
+_RESOLVED, _REFUSED = 1e-7, 1e-2
+_TAIL, _ROUGH = 1e-14, 1e-11
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Frequencies of each axis and the features around each.
+
+    Attributes
+    ----------
+    frequencies : list of list of float
+    terms, width : int, float
+    origin : str
+        Where the frequencies come from, in words.
+    """
+
+    frequencies: list[list[float]]
+    terms: int
+    width: float
+    origin: str
+
+
+@dataclass
+class Level:
+    """What was found with one prior on one grid.
+
+    Attributes
+    ----------
+    prior : Prior
+    system : System
+    outcome : Outcome
+    residual : float
+        Root mean square of the equation between the points of the grid, relative to its largest term.
+    boundary : float
+        Root mean square of what is left of the conditions between the points of the sides, relative to the solution.
+    """
+
+    prior: Prior
+    system: System
+    outcome: Outcome
+    residual: float
+    boundary: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Points along each axis."""
+        return self.system.shape
+
+    @property
+    def indicator(self) -> float:
+        """The larger of both residuals."""
+        return max(self.residual, self.boundary)
+
+
+@dataclass
+class Found:
+    """What the search came to.
+
+    Attributes
+    ----------
+    level : Level
+    finer : Level or None
+        With more functions and points, for the error estimate.
+    tried : list of str
+    status, reason : str
+    """
+
+    level: Level
+    finer: Level | None
+    tried: list[str]
+    status: str
+    reason: str
+    notes: list[str] = field(default_factory=list)
+
+
+def off_grid(system: System, outcome: Outcome) -> tuple[float, float]:
+    """Equation and conditions where the solver did not look, see :class:`Level`."""
+    lines = [_between(axis.grid, _OFF_POINTS[len(system.axes)]) for axis in system.axes]
+    shape = tuple(len(line) for line in lines)
+    points = torch.tensor(grid_points(lines))
+    operator, coefficients = system.operator, outcome.coefficients
+
+    def at(axes: tuple[int, ...]) -> np.ndarray:
+        return along([own.at(x, axes.count(a)) for a, (own, x) in enumerate(zip(system.axes, lines))], coefficients)
+
+    jet = {key: torch.from_numpy(at(key.axes).ravel()) for key in operator.keys}
+    with torch.no_grad():
+        static = operator.static(points)
+        values = operator(points, jet, static=static).numpy().reshape(-1)
+        load = operator(points, {key: torch.zeros(len(points), dtype=torch.float64) for key in jet}, static=static)
+    terms = [_rms(np.abs(s).mean() * jet[key].numpy()) for key, s in outcome.slopes.items()]
+    scale = max([_rms(load.numpy()), *terms])
+    u = at(())
+    size = _rms(u) or 1.0
+    mismatch = [0.0]
+    for row in (row for own in system.rows for row in own):
+        others = [line if a != row.axis else np.array([row.place]) for a, line in enumerate(lines)]
+        matrices = [
+            row.of(own)[None, :] if a == row.axis else own.at(x, 0)
+            for a, (own, x) in enumerate(zip(system.axes, others))
+        ]
+        gap = along(matrices, coefficients).ravel() - row.data(grid_points(others))
+        length = 1.0 if row.terms[0][1] == 0 else system.axes[row.axis].features.length
+        mismatch.append(_rms(gap) * length / size)
+    assert shape
+    return _rms(values) / (scale or 1.0), max(mismatch)
+
+
+def _between(grid: np.ndarray, most: int) -> np.ndarray:
+    middles = (grid[1:] + grid[:-1]) / 2
+    if len(middles) <= most:
+        return middles
+    return middles[np.unique(np.linspace(0, len(middles) - 1, most).round().astype(int))]
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def solve_level(
+    problem: Problem,
+    rows: Sequence[Sequence[Row]],
+    prior: Prior,
+    shape: Sequence[int],
+    options: Any,
+    within: Callable[[], bool],
+    before: Level | None = None,
+) -> Level:
+    """Solve with one prior on one grid.
+
+    Raises
+    ------
+    NewtonError
+    """
+    axes = [
+        Axis.of(a, b, n, own, prior.terms, prior.width)
+        for (a, b), n, own in zip(bounds_of(problem), shape, prior.frequencies, strict=True)
+    ]
+    system = System(problem, axes, rows)
+    linear = analyse(problem).linear
+    start = None
+    if before is not None and not linear:
+        values = along([own.at(axis.grid, 0) for own, axis in zip(before.system.axes, axes)], before.outcome.coefficients)
+        start = along([system.matrix(a, 0).T for a in range(len(axes))], values)
+    outcome = newton(
+        system,
+        linear=linear,
+        start=start,
+        tolerance=options.tolerance,
+        max_iterations=options.max_iterations,
+        within=within,
+    )
+    return Level(prior, system, outcome, *off_grid(system, outcome))
+
+
+def search(problem: Problem, options: Any, within: Callable[[], bool], report: Report) -> Found:
+    """Try priors, and finer grids where they are not given, until the residual between the points is small.
+
+    Raises
+    ------
+    DomainError, OptionError
+        The load is not finite, or the grid that is given cannot carry its frequencies.
+    DivergenceError
+        No prior gave a solution.
+    """
+    rows = rows_along(problem)
+    signals = [signals_along(problem, axis, rows) for axis in range(len(bounds_of(problem)))]
+    shape = _first_shape(problem, signals, options)
+    tried, failure = [], None
+    best: Level | None = None
+    while True:
+        for prior in _priors(signals, shape, options):
+            label = f"{' × '.join(map(str, shape))} points, {prior.origin}"
+            report(label)
+            try:
+                level = solve_level(problem, rows, prior, shape, options, within, best)
+            except (NewtonError, np.linalg.LinAlgError) as error:
+                failure = error
+                tried.append(f"{label}: {error}")
+                continue
+            tried.append(f"{label}: residual {level.residual:.1e}")
+            if best is None or level.indicator < best.indicator:
+                best = level
+            if best.indicator <= _GOOD or not within():
+                break
+        if (best is not None and best.indicator <= _GOOD) or not within() or options.points_per_axis is not None:
+            break
+        most = _MOST[len(shape)]
+        larger = tuple(min(most, round(_GROWTH * n)) for n in shape)
+        if larger == shape:
+            break
+        shape = larger
+    if best is None:
+        raise DivergenceError(
+            f"gp on {problem!r}: {failure}; give more `points_per_axis`, another solver, or an easier load to start with."
+        )
+    status, reason = _judged(best, options, within)
+    return Found(best, None, tried, status, reason)
+
+
+def _judged(level: Level, options: Any, within: Callable[[], bool]) -> tuple[str, str]:
+    if level.indicator <= options.accuracy:
+        return "converged", f"the residual between the points is {level.indicator:.1e} of the largest term"
+    what = "points" if within() else "time"
+    return "budget_reached", f"{what} ran out with a residual of {level.indicator:.1e} between the points of the grid"
+
+
+def _priors(signals: Sequence[Signals], shape: Sequence[int], options: Any) -> list[Prior]:
+    """What to try, in this order."""
+    fixed = Prior(
+        [frequency_grid_of(s, n, options) for s, n in zip(signals, shape)],
+        options.terms or _GRID_TERMS,
+        options.width or _GRID_WIDTH,
+        "grid of frequencies",
+    )
+    if options.frequencies == "grid":
+        return [fixed]
+    terms, width = options.terms or _PEAK_TERMS, options.width or _PEAK_WIDTH
+    chosen = [picked(s, terms, width) for s in signals]
+    source = next((s.source for s in signals if s.source != "nothing"), "nothing")
+    peaks = Prior([frequencies for frequencies, _ in chosen], terms, width, f"frequencies of the {source}")
+    return [peaks] if options.frequencies == "spectrum" else [peaks, fixed]
+
+
+def frequency_grid_of(signals: Signals, n: int, options: Any) -> list[float]:
+    """The fixed grid, as far up as the signals go, or the points allow."""
+    if options.top_frequency is not None:
+        return np.linspace(0.0, options.top_frequency, options.components).tolist()
+    allowed = (0.75 * n - 16) / 2 / signals.length
+    top = signals.top(_RESOLVED) or allowed
+    return frequency_grid(max(min(1.05 * top + 2 / signals.length, allowed), 0.0), signals.length, _SPACING)
+
+
+def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> tuple[int, ...]:
+    if options.points_per_axis is not None:
+        for axis, own in enumerate(signals):
+            _refuse_aliases(problem, axis, own, options.points_per_axis)
+        return (options.points_per_axis,) * len(signals)
+    shape = []
+    for axis, own in enumerate(signals):
+        waves = own.top(_RESOLVED) * own.length
+        needed = math.ceil(2 * own.top(_REFUSED) * own.length) + 2
+        n = math.ceil(1.35 * (2 * waves + _MARGIN))
+        most = _MOST[len(signals)]
+        if needed > most:
+            raise OptionError(
+                f"The load of {problem!r} has {needed // 2} waves along axis {axis}, which take at least {needed} points; "
+                f"give `points_per_axis` if there is memory and time for so many (by default at most {most})."
+            )
+        shape.append(int(np.clip(n, _FEWEST, most)))
+    return tuple(shape)
+
+
+def _refuse_aliases(problem: Problem, axis: int, signals: Signals, n: int) -> None:
+    """Refuse a grid on which the load looks like a slower one."""
+    top = signals.top(_REFUSED)
+    needed = math.ceil(2 * top * signals.length) + 2
+    if n < needed:
+        raise OptionError(
+            f"points_per_axis={n} cannot carry the load of {problem!r}: it has up to {top * signals.length:.4g} waves "
+            f"along axis {axis}, and fewer than two points a wave are taken for a slower one; give at least {needed}."
+        )
+
+
+def as_field(level: Level) -> ChebyshevField | ChebyshevEvolution:
+    """The function as a polynomial in each coordinate that agrees with it to rounding."""
+    system = level.system
+    values = level.outcome.coefficients
+    for a, axis in enumerate(system.axes):
+        values = np.moveaxis(_polynomial(np.moveaxis(values, a, 0), axis), 0, a)
+    if system.problem.evolves:
+        edges = np.array([axis_end for axis_end in bounds_of(system.problem)[-1]])
+        return ChebyshevEvolution(system.problem, edges, [values[None]])
+    return ChebyshevField(system.problem, values[None])
+
+
+def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
+    """Chebyshev coefficients along the first axis, as many as are above rounding."""
+    n = 64
+    while True:
+        nodes = (axis.lower + axis.upper) / 2 + (axis.upper - axis.lower) / 2 * chebyshev_nodes(n)
+        values = np.tensordot(axis.at(nodes, 0), coefficients, (1, 0))
+        found = chebyshev_coefficients(values, 0)
+        sizes = np.abs(found).reshape(n, -1).max(axis=1)
+        # Where coefficients do not fall any more they are rounding.
+        floor = max(_TAIL * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
+        above = np.flatnonzero(sizes > floor)
+        last = int(above[-1]) + 1 if len(above) else 1
+        if last < 0.85 * n and floor < _ROUGH * sizes.max() or n > 8 * len(axis.grid):
+            return found[: max(last, 2)]
+        n = int(1.5 * n)
