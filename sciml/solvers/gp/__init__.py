@@ -27,10 +27,10 @@ class GpOptions(SolverOptions):
     points_per_axis: int | None = Field(
         None, ge=8, description="points of the grid along each axis; by default as many as the load asks for"
     )
-    frequencies: Literal["auto", "spectrum", "grid"] = Field(
-        "auto", description="of the prior: from the spectrum of load and data, on a grid, or whichever leaves less"
+    frequencies: Literal["auto", "spectrum", "band", "grid"] = Field(
+        "auto", description="of the prior: lines of the load's spectrum, a whole band, what leaves less, or a fixed grid"
     )
-    components: int = Field(30, ge=1, description="frequencies of the grid where top_frequency is given")
+    components: int = Field(30, ge=2, description="frequencies of a fixed grid")
     top_frequency: float | None = Field(
         None, gt=0, description="end of the grid of frequencies, in cycles per length; by default that of the load"
     )

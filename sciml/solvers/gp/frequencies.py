@@ -17,7 +17,7 @@ import numpy as np
 from sciml.errors import DomainError
 from sciml.forms import strong_residual
 from sciml.problem import Problem
-from sciml.solvers.gp.features import Features
+from sciml.solvers.gp.features import Mixture
 from sciml.solvers.gp.system import Row, bounds_of
 
 __all__ = ["Signals", "frequency_grid", "picked", "signals_along"]
@@ -135,7 +135,7 @@ def picked(signals: Signals, terms: int, width: float, most: int = _PLENTY) -> t
     x = signals.x
     stride = max(1, int(len(x) / (8 * (signals.top(1e-6) * signals.length + 16))))
     x, values = x[::stride], signals.values[::stride]
-    centre = (signals.x[0] + signals.x[-1]) / 2
+    ends = float(signals.x[0]), float(signals.x[-1])
     sizes = np.linalg.norm(values, axis=0)
     basis = np.zeros((len(x), 0))
     rest = values
@@ -143,7 +143,7 @@ def picked(signals: Signals, terms: int, width: float, most: int = _PLENTY) -> t
     padded = 8 * len(x)
     frequencies = np.fft.rfftfreq(padded, x[1] - x[0])
     while True:
-        block = Features(centre, signals.length, (chosen[-1],), terms, width).at(x, 0)
+        block = Mixture(*ends, (chosen[-1],), terms, width).at(x, 0)
         basis = np.concatenate([basis, _beside(block, basis)], axis=1)
         rest = values - basis @ (basis.T @ values)
         rest = rest - basis @ (basis.T @ rest)

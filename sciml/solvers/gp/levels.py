@@ -15,7 +15,7 @@ from sciml.forms import analyse
 from sciml.linear import chebyshev_coefficients, chebyshev_nodes
 from sciml.problem import Problem, grid_points
 from sciml.solution import ChebyshevEvolution, ChebyshevField
-from sciml.solvers.gp.features import Axis
+from sciml.solvers.gp.features import Axis, Band, Family, Mixture
 from sciml.solvers.gp.frequencies import Signals, frequency_grid, picked, signals_along
 from sciml.solvers.gp.newton import NewtonError, Outcome, newton
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
@@ -24,7 +24,7 @@ __all__ = ["Found", "Level", "Prior", "as_field", "off_grid", "search", "solve_l
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
-_FIXED = 30
+_FULLEST = 0.7
 _GOOD = 1e-8
 _MARGIN, _GROWTH = 28, 1.5
 _FEWEST = 40
@@ -38,20 +38,22 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Prior:
-    """Frequencies of each axis and the features around each.
+    """A family of functions for each axis.
 
     Attributes
     ----------
-    frequencies : list of list of float
-    terms, width : int, float
+    families : list of Family
     origin : str
-        Where the frequencies come from, in words.
+        Where its frequencies come from, in words.
     """
 
-    frequencies: list[list[float]]
-    terms: int
-    width: float
+    families: list[Family]
     origin: str
+
+    @property
+    def frequencies(self) -> list[list[float]]:
+        """Of each axis; of a band, its ends."""
+        return [list(f.frequencies) if isinstance(f, Mixture) else [0.0, f.top] for f in self.families]  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -134,7 +136,7 @@ def off_grid(system: System, outcome: Outcome) -> tuple[float, float]:
             for a, (own, x) in enumerate(zip(system.axes, others))
         ]
         gap = along(matrices, coefficients).ravel() - row.data(grid_points(others))
-        length = 1.0 if row.terms[0][1] == 0 else system.axes[row.axis].features.length
+        length = 1.0 if row.terms[0][1] == 0 else system.axes[row.axis].family.length
         mismatch.append(_rms(gap) * length / size)
     assert shape
     return _rms(values) / (scale or 1.0), max(mismatch)
@@ -166,16 +168,13 @@ def solve_level(
     ------
     NewtonError
     """
-    axes = [
-        Axis.of(a, b, n, own, prior.terms, prior.width)
-        for (a, b), n, own in zip(bounds_of(problem), shape, prior.frequencies, strict=True)
-    ]
+    axes = [Axis.of(family, n) for family, n in zip(prior.families, shape, strict=True)]
     system = System(problem, axes, rows)
     linear = analyse(problem).linear
     start = None
     if before is not None and not linear:
         values = along([own.at(axis.grid, 0) for own, axis in zip(before.system.axes, axes)], before.outcome.coefficients)
-        start = along([system.matrix(a, 0).T for a in range(len(axes))], values)
+        start = along([system.fits[a] for a in range(len(axes))], values)
     outcome = newton(
         system,
         linear=linear,
@@ -203,7 +202,7 @@ def search(problem: Problem, options: Any, within: Callable[[], bool], report: R
     tried, failure = [], None
     best: Level | None = None
     while True:
-        for prior in _priors(signals, shape, options):
+        for prior in _priors(problem, signals, shape, options):
             label = f"{' × '.join(map(str, shape))} points, {prior.origin}"
             report(label)
             try:
@@ -239,30 +238,38 @@ def _judged(level: Level, options: Any, within: Callable[[], bool]) -> tuple[str
     return "budget_reached", f"{what} ran out with a residual of {level.indicator:.1e} between the points of the grid"
 
 
-def _priors(signals: Sequence[Signals], shape: Sequence[int], options: Any) -> list[Prior]:
+def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], options: Any) -> list[Prior]:
     """What to try, in this order."""
-    fixed = Prior(
-        [frequency_grid_of(s, n, options) for s, n in zip(signals, shape)],
-        options.terms or _GRID_TERMS,
-        options.width or _GRID_WIDTH,
-        "grid of frequencies",
-    )
+    bounds = bounds_of(problem)
     if options.frequencies == "grid":
-        return [fixed]
+        terms, width = options.terms or _GRID_TERMS, options.width or _GRID_WIDTH
+        grids = [_grid(own, n, options) for own, n in zip(signals, shape, strict=True)]
+        return [Prior([Mixture(*ends, tuple(own), terms, width) for ends, own in zip(bounds, grids)], "given grid")]
     terms, width = options.terms or _PEAK_TERMS, options.width or _PEAK_WIDTH
-    chosen = [picked(s, terms, width) for s in signals]
-    source = next((s.source for s in signals if s.source != "nothing"), "nothing")
-    peaks = Prior([frequencies for frequencies, _ in chosen], terms, width, f"frequencies of the {source}")
-    return [peaks] if options.frequencies == "spectrum" else [peaks, fixed]
+    chosen = [picked(own, terms, width)[0] for own in signals]
+    source = next((own.source for own in signals if own.source != "nothing"), "nothing")
+    peaks = Prior([Mixture(*e, tuple(own), terms, width) for e, own in zip(bounds, chosen)], f"lines of the {source}")
+    tops = [_top(own, n, options) for own, n in zip(signals, shape, strict=True)]
+    bands = [Band.of(*ends, top, int(_FULLEST * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
+    flat = Prior(list(bands), "all frequencies of a band")
+    return {"spectrum": [peaks], "band": [flat], "auto": [peaks, flat]}[options.frequencies]
 
 
-def frequency_grid_of(signals: Signals, n: int, options: Any) -> list[float]:
-    """The fixed grid, as far up as the signals go, or the points allow."""
+def _top(signals: Signals, n: int, options: Any) -> float:
+    """As far up as the signals go, or the points allow."""
     if options.top_frequency is not None:
-        return np.linspace(0.0, options.top_frequency, options.components).tolist()
-    allowed = (0.75 * n - 16) / 2 / signals.length
+        return options.top_frequency
+    allowed = max((_FULLEST * n - 26) / 2, 1.0) / signals.length
     top = signals.top(_RESOLVED) or allowed
-    return frequency_grid(max(min(1.05 * top + 2 / signals.length, allowed), 0.0), signals.length, _SPACING)
+    return min(1.05 * top + 1 / signals.length, allowed)
+
+
+def _grid(signals: Signals, n: int, options: Any) -> list[float]:
+    """The fixed grid of frequencies."""
+    top = _top(signals, n, options)
+    if options.components is not None:
+        return np.linspace(0.0, top, options.components).tolist()
+    return frequency_grid(top, signals.length, _SPACING)
 
 
 def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> tuple[int, ...]:

@@ -233,6 +233,7 @@ class System:
         self._held = held
         self.free = [scipy.linalg.null_space(m) if len(m) else np.eye(m.shape[1]) for m in held]
         self.tests = [(self.matrix(a, 0) @ free).T for a, free in enumerate(self.free)]
+        self.fits = [scipy.linalg.pinv(self.matrix(a, 0)) for a in range(len(axes))]
         self._static: tuple[torch.Tensor, ...] | None = None
 
     def matrix(self, axis: int, order: int) -> np.ndarray:
@@ -268,7 +269,7 @@ class System:
         others = [a for a in range(len(self.axes)) if a != row.axis]
         lines = [self.axes[a].grid if a in others else np.array([row.place]) for a in range(len(self.axes))]
         values = row.data(grid_points(lines)).reshape([len(self.axes[a].grid) for a in others])
-        return along([self.matrix(a, 0).T for a in others], values)
+        return along([self.fits[a] for a in others], values)
 
     # -- the equation ------------------------------------------------------------------------------------
 
@@ -347,8 +348,7 @@ class System:
 
 def _lift(axis: Axis, rows: np.ndarray) -> np.ndarray:
     """The prior's mean for each row given as one and the others as zero: ``(r, n_rows)``."""
-    spread = axis.deviations**2
     if not len(rows):
         return np.zeros((axis.rank, 0))
-    weighted = spread[:, None] * rows.T
+    weighted = axis.covariance @ rows.T
     return scipy.linalg.solve(rows @ weighted, weighted.T, assume_a="sym").T
