@@ -131,6 +131,8 @@ def off_grid(system: System, outcome: Outcome) -> tuple[float, float]:
     mismatch = [0.0]
     for row in (row for own in system.rows for row in own):
         others = [line if a != row.axis else np.array([row.place]) for a, line in enumerate(lines)]
+        if not row.exact:
+            continue
         matrices = [
             row.of(own)[None, :] if a == row.axis else own.at(x, 0)
             for a, (own, x) in enumerate(zip(system.axes, others))

@@ -28,7 +28,8 @@ _ILL, _ZERO = 1e5, 1e-13
 _RESTART, _CYCLES = 80, 3
 _GMRES, _GMRES_IN_NEWTON, _GOOD_ENOUGH = 1e-11, 1e-6, 1e-3
 _SMALLEST_STEP, _ROUNDING = 2.0**-7, 1e-6
-_CORRECTIONS = 3
+_CORRECTIONS, _NOTHING = 3, 1e-15
+_LARGEST_DENSE = 1600
 
 
 class NewtonError(ArithmeticError):
@@ -124,53 +125,89 @@ class Outcome:
 
 
 class _Linear:
-    """Linearised equations at a state, ready to be solved."""
+    """Linearised equations and conditions at a state, ready to be solved."""
 
-    def __init__(self, system: System, slopes: Slopes, tolerance: float) -> None:
+    def __init__(self, system: System, slopes: Slopes, coefficients: np.ndarray, tolerance: float) -> None:
         self.system, self.slopes, self._tolerance, self.krylov = system, slopes, tolerance, 0
         if not all(np.isfinite(slope).all() for slope in slopes.values()):
             raise NewtonError("the linearised equation is not finite")
+        self._sides = [] if system.exact_conditions else system.side_slopes(coefficients)
+        self._dense: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         if len(system.axes) == 1:
-            self.kind = "dense factorisation"
-            matrix = sum(
-                np.broadcast_to(slope, system.shape)[:, None] * system.matrix(0, len(key.axes))
-                for key, slope in slopes.items()
-            )
-            self._dense = system.tests[0] @ matrix @ system.free[0]
-            self._exact: Callable[[np.ndarray], np.ndarray] = self._by_least_squares
-            self._factors = scipy.linalg.svd(self._dense, check_finite=False)
-            return
-        self._inverse = KroneckerInverse(system, slopes)
-        mixed = any(len(set(key.axes)) > 1 for key in slopes)
-        constant = all(slope.size == 1 for slope in slopes.values())
-        self.kind = "diagonalised axes" if constant and not mixed else "GMRES, preconditioned by diagonalised axes"
-        self._exact = self._inverse if constant and not mixed else self._by_gmres
+            self.kind, direct = "dense factorisation", True
+            terms = [np.broadcast_to(s, system.shape)[:, None] * system.matrix(0, len(k.axes)) for k, s in slopes.items()]
+            factors = scipy.linalg.svd(system.tests[0] @ sum(terms) @ system.free[0], check_finite=False)
+            self._inverse: Callable[[np.ndarray], np.ndarray] = lambda right: _least_squares(factors, right)
+        else:
+            mixed = any(len(set(key.axes)) > 1 for key in slopes)
+            direct = all(slope.size == 1 for slope in slopes.values()) and not mixed
+            self.kind = "diagonalised axes" if direct else "GMRES, preconditioned by diagonalised axes"
+            self._inverse = KroneckerInverse(system, slopes)
+        self._direct = direct and system.exact_conditions
+        if direct and not self._direct:
+            self.kind = f"GMRES, preconditioned by {self.kind}"
 
-    def solve(self, right: np.ndarray) -> np.ndarray:
-        """The free part that the equations map to the right-hand side."""
-        return self._exact(right)
+    def step(self, values: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """The direction ``(r₀, …)`` in which equation and conditions vanish to first order."""
+        system, equation = self.system, self.system.tested(values)
+        if system.exact_conditions:
+            return -system.expanded(self._inverse(equation) if self._direct else self._solved(equation))
+        return -self._solved_with_sides(equation, system.mismatch(coefficients))
 
-    def _by_least_squares(self, right: np.ndarray) -> np.ndarray:
-        left, sizes, vectors = self._factors
-        kept = sizes > _ZERO * sizes[0]
-        return vectors[kept].T @ ((left[:, kept].T @ right) / sizes[kept])
-
-    def _by_gmres(self, right: np.ndarray) -> np.ndarray:
-        shape, size = right.shape, right.size
-        wanted = self._inverse(right).ravel()
-        target = float(np.linalg.norm(wanted))
-        if target == 0.0:
-            return np.zeros(shape)
+    def _solved(self, right: np.ndarray) -> np.ndarray:
+        shape = right.shape
 
         def apply(v: np.ndarray) -> np.ndarray:
-            self.krylov += 1
-            return self._inverse(self.system.applied(self.slopes, v.reshape(shape))).ravel()
+            expanded = self.system.expanded(v.reshape(shape))
+            return self._inverse(self.system.applied(self.slopes, expanded)).ravel()
 
-        operator = LinearOperator((size, size), matvec=apply, dtype=float)  # type: ignore[call-arg]
-        found, info = gmres(operator, wanted, rtol=self._tolerance, restart=_RESTART, maxiter=_CYCLES)
-        if info and np.linalg.norm(apply(found) - wanted) > _GOOD_ENOUGH * target:
-            raise NewtonError(f"GMRES did not converge in {_RESTART * _CYCLES} iterations")
-        return found.reshape(shape)
+        return self._by_gmres(apply, self._inverse(right).ravel()).reshape(shape)
+
+    def _solved_with_sides(self, equation: np.ndarray, sides: list[list[np.ndarray]]) -> np.ndarray:
+        """As above, where conditions are not built in: unknown and preconditioner contain a lift."""
+        system = self.system
+
+        def precondition(equation: np.ndarray, sides: list[list[np.ndarray]]) -> np.ndarray:
+            lift = system.spread(sides)
+            return lift + system.expanded(self._inverse(equation - system.applied(self.slopes, lift)))
+
+        wanted = precondition(equation, sides)
+
+        def apply(v: np.ndarray) -> np.ndarray:
+            direction = v.reshape(wanted.shape)
+            own = system.applied(self.slopes, direction)
+            return precondition(own, system.applied_on_sides(self._sides, direction)).ravel()
+
+        return self._by_gmres(apply, wanted.ravel()).reshape(wanted.shape)
+
+    def _by_gmres(self, apply: Callable[[np.ndarray], np.ndarray], wanted: np.ndarray) -> np.ndarray:
+        size, target = wanted.size, float(np.linalg.norm(wanted))
+        if target == 0.0:
+            return np.zeros(size)
+        if self._dense is None:
+
+            def counted(v: np.ndarray) -> np.ndarray:
+                self.krylov += 1
+                return apply(v)
+
+            operator = LinearOperator((size, size), matvec=counted, dtype=float)  # type: ignore[call-arg]
+            found, info = gmres(operator, wanted, rtol=self._tolerance, restart=_RESTART, maxiter=_CYCLES)
+            if not info or np.linalg.norm(apply(found) - wanted) <= _GOOD_ENOUGH * target:
+                return found
+            if size > _LARGEST_DENSE:
+                raise NewtonError(f"GMRES did not converge in {_RESTART * _CYCLES} iterations")
+            matrix = np.stack([apply(column) for column in np.eye(size)], axis=1)
+            self._dense = scipy.linalg.svd(matrix, check_finite=False)
+            self.kind = "dense factorisation, since GMRES did not converge"
+        assert self._dense is not None
+        return _least_squares(self._dense, wanted)
+
+
+def _least_squares(factors: tuple[np.ndarray, np.ndarray, np.ndarray], right: np.ndarray) -> np.ndarray:
+    """Solve with a singular value decomposition; what belongs to a value of zero is left out."""
+    left, sizes, vectors = factors
+    kept = sizes > _ZERO * sizes[0]
+    return vectors[kept].T @ ((left[:, kept].T @ right) / sizes[kept])
 
 
 def newton(
@@ -182,7 +219,7 @@ def newton(
     max_iterations: int = 50,
     within: Callable[[], bool] = lambda: True,
 ) -> Outcome:
-    """Solve the tested equations, with the conditions built in.
+    """Solve the tested equations with the conditions.
 
     A linear problem takes one step and as many corrections with the same factors as make it more accurate.
 
@@ -191,7 +228,7 @@ def newton(
     system : System
     linear : bool
     start : (r₀, …) array, optional
-        Coefficients that need not fulfil the conditions.
+        Coefficients that need not fulfil the conditions; by default what is harmonic beside the data.
     tolerance : float
         Relative correction to stop at.
 
@@ -204,58 +241,79 @@ def newton(
     if start is not None:
         # What of the start has homogeneous conditions, beside the lift.
         coefficients = coefficients + system.expanded(along([f.T for f in system.free], start - coefficients))
+    elif not linear and not system.problem.evolves:
+        coefficients = _harmonic(system, coefficients)
+    run = _linear_run if linear else _newton_run
+    return run(system, coefficients, tolerance, max_iterations, within)
+
+
+def _harmonic(system: System, lifted: np.ndarray) -> np.ndarray:
+    slopes = {Derivative(0, (a, a)): -np.ones((1,) * len(system.axes)) for a in range(len(system.axes))}
+    return lifted - system.expanded(KroneckerInverse(system, slopes)(system.applied(slopes, lifted)))
+
+
+def _linear_run(
+    system: System, coefficients: np.ndarray, tolerance: float, most: int, within: Callable[[], bool]
+) -> Outcome:
+    values, slopes = system.linearised(coefficients)
+    jacobian, history = _Linear(system, slopes, coefficients, _GMRES), []
+    for _ in range(1 + _CORRECTIONS):
+        _refuse_infinite(values)
+        step = jacobian.step(values, coefficients)
+        size = _relative(step, coefficients)
+        # Rounding has the last word: corrections that stop to shrink are noise.
+        if history and size >= 0.3 * history[-1]:
+            break
+        coefficients = coefficients + step
+        history.append(size)
+        if size <= _NOTHING or not within():
+            break
+        values = system.residual(coefficients)
+    return Outcome(coefficients, len(history), jacobian.krylov, jacobian.kind, slopes, history)
+
+
+def _newton_run(
+    system: System, coefficients: np.ndarray, tolerance: float, most: int, within: Callable[[], bool]
+) -> Outcome:
     history: list[float] = []
-    krylov, jacobian = 0, None
-    for iteration in range(1, max_iterations + 1):
-        if jacobian is None or not linear:
-            values, slopes = system.linearised(coefficients)
-            jacobian = _Linear(system, slopes, _GMRES if linear else _GMRES_IN_NEWTON)
-        else:
-            values = system.residual(coefficients)
-        if not np.isfinite(values).all():
-            raise NewtonError("the equation is not finite at the state reached")
-        step = -jacobian.solve(system.tested(values))
-        size = float(np.linalg.norm(step)) / max(_norm(coefficients, step), 1e-300)
-        if linear:
-            # Rounding has the last word: corrections that stop to shrink are noise.
-            if history and size >= 0.3 * history[-1]:
-                break
-            coefficients = coefficients + system.expanded(step)
-            history.append(size)
-            if size <= 1e-15 or iteration > _CORRECTIONS:
-                break
-            continue
+    krylov = 0
+    for _ in range(most):
+        values, slopes = system.linearised(coefficients)
+        _refuse_infinite(values)
+        jacobian = _Linear(system, slopes, coefficients, _GMRES_IN_NEWTON)
+        step = jacobian.step(values, coefficients)
+        size = _relative(step, coefficients)
         coefficients = _searched(system, jacobian, coefficients, step)
         krylov += jacobian.krylov
         stalled = bool(history) and size < _ROUNDING and size > 0.3 * history[-1]
         history.append(size)
         if size <= tolerance or stalled:
-            break
+            return Outcome(coefficients, len(history), krylov, jacobian.kind, slopes, history)
         if not within():
             raise NewtonError("the CPU time ran out")
-    else:
-        if not linear:
-            raise NewtonError(f"Newton's method did not converge in {max_iterations} iterations")
-    assert jacobian is not None
-    return Outcome(
-        coefficients, len(history), krylov + linear * jacobian.krylov, jacobian.kind, jacobian.slopes, history
-    )
+    raise NewtonError(f"Newton's method did not converge in {most} iterations")
 
 
-def _norm(coefficients: np.ndarray, step: np.ndarray) -> float:
-    return max(float(np.linalg.norm(coefficients)), float(np.linalg.norm(step)))
+def _refuse_infinite(values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise NewtonError("the equation is not finite at the state reached")
+
+
+def _relative(step: np.ndarray, coefficients: np.ndarray) -> float:
+    size = float(np.linalg.norm(step))
+    return size / max(float(np.linalg.norm(coefficients)), size, 1e-300)
 
 
 def _searched(system: System, jacobian: _Linear, coefficients: np.ndarray, step: np.ndarray) -> np.ndarray:
     """The state after a step of a length that shrinks the next correction."""
-    direction, size, length = system.expanded(step), float(np.linalg.norm(step)), 1.0
-    if size <= _ROUNDING * _norm(coefficients, step):
-        return coefficients + direction
+    size, length = float(np.linalg.norm(step)), 1.0
+    if _relative(step, coefficients) <= _ROUNDING:
+        return coefficients + step
     while length >= _SMALLEST_STEP:
-        trial = coefficients + length * direction
+        trial = coefficients + length * step
         values = system.residual(trial)
         if np.isfinite(values).all():
-            rest = jacobian.solve(system.tested(values))
+            rest = jacobian.step(values, trial)
             if float(np.linalg.norm(rest)) <= (1 - length / 4) * size:
                 return trial
         length /= 2

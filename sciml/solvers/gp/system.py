@@ -67,12 +67,26 @@ class Row:
         Points ``(n, axes)`` on the side → ``(n,)``.
     kind : str
         In words.
+    operator : PointwiseOperator, optional
+        What holds, over `size`, where that is not the same sum of derivatives all along the side; then weights are
+        averages and the data are those at rest.
+    normal : (dim,) array, optional
+        Of the side.
+    size : float
     """
 
     axis: int
     terms: tuple[tuple[float, int, float], ...]
     data: Callable[[np.ndarray], np.ndarray]
     kind: str
+    operator: PointwiseOperator | None = None
+    normal: np.ndarray | None = None
+    size: float = 1.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether the weights say all."""
+        return self.operator is None
 
     def of(self, axis: Axis) -> np.ndarray:
         """The row for the functions of an axis ``(r,)``."""
@@ -90,7 +104,7 @@ def rows_along(problem: Problem) -> list[list[Row]]:
     Raises
     ------
     UnsupportedError
-        A condition whose coefficients vary along its side, or that depends on the state in another way than linearly.
+        A wind that enters and leaves through one side with data, or a condition that says nothing.
     """
     rows: list[list[Row]] = [[] for _ in bounds_of(problem)]
     kinds = {int(side): piece.conditions[0] for piece in problem.boundary_pieces for side in piece.part.elements}
@@ -152,49 +166,57 @@ def _start_rows(problem: Problem) -> list[Row]:
 
 
 def _side_row(problem: Problem, condition: Condition | None, side: int) -> Row:
-    """What holds on a side, from the slopes of its compiled residual by value and slope of the unknown."""
+    """What holds on a side, from the slopes of its compiled residual by value and slope of the unknown.
+
+    Raises
+    ------
+    UnsupportedError
+        The residual contains neither.
+    """
     axis, upper = divmod(side, 2)
     place = bounds_of(problem)[axis][upper]
     operator = boundary_residual(problem, condition, 0)
-    name = "a natural side" if condition is None else str(condition)
     normal = np.zeros(problem.dim)
     normal[axis] = 2.0 * upper - 1.0
-    normal_key = Derivative(0, (axis,))
-    weights = _row_weights(problem, operator, axis, place, normal, name)
+    value, slope, same = _weights(problem, operator, axis, place, normal)
+    if not np.hypot(value, slope) > 0:
+        raise UnsupportedError(
+            f"{'a side without condition' if condition is None else condition} says nothing of value or slope there"
+        )
+    size = abs(slope) or abs(value)
+    key = Derivative(0, (axis,)) if slope else Derivative(0)
+    weights = (value / size, slope / size)
+    terms = tuple((place, order, weight) for order, weight in enumerate(weights) if weight)
+    kind = "value" if isinstance(condition, Dirichlet) else "flux"
 
     def data(points: np.ndarray) -> np.ndarray:
         values, slopes = _evaluated(operator, points, normal, 0.0)
-        largest = slopes[normal_key] if weights[1] else slopes[Derivative(0)]
-        return -values / largest * (weights[1] or weights[0])
+        own = np.abs(slopes[key]) if same else size
+        return -values / own
 
-    terms = tuple((place, order, weight) for order, weight in enumerate(weights) if weight)
-    return Row(axis, terms, data, "value" if isinstance(condition, Dirichlet) else "flux")
+    if same:
+        return Row(axis, terms, data, kind)
+    return Row(axis, terms, data, kind, operator, normal, size)
 
 
-def _row_weights(
-    problem: Problem, operator: PointwiseOperator, axis: int, place: float, normal: np.ndarray, name: str
-) -> tuple[float, float]:
-    """Weights of value and normal slope, which must be in one proportion all along the side."""
-    bounds = bounds_of(problem)
+def _weights(
+    problem: Problem, operator: PointwiseOperator, axis: int, place: float, normal: np.ndarray
+) -> tuple[float, float, bool]:
+    """Mean weights of value and normal slope; whether they are in one proportion along the side, and all there is."""
     generator = np.random.default_rng(0)
-    points = np.stack([generator.uniform(a, b, 33) for a, b in bounds], axis=1)
+    points = np.stack([generator.uniform(a, b, _SAMPLES) for a, b in bounds_of(problem)], axis=1)
     points[:, axis] = place
+    found, same = [], True
     for state in (0.0, 1.0):
         _, slopes = _evaluated(operator, points, normal, state)
-        value = slopes.pop(Derivative(0), np.zeros(33))
-        slope = slopes.pop(Derivative(0, (axis,)), np.zeros(33))
+        value = slopes.pop(Derivative(0), np.zeros(_SAMPLES))
+        slope = slopes.pop(Derivative(0, (axis,)), np.zeros(_SAMPLES))
+        found.append((float(value.mean()), float(slope.mean())))
+        v, s = found[0]
         size = np.hypot(value, slope)
-        if any(np.abs(other).max() > _SAME * size.max() for other in slopes.values()):
-            raise UnsupportedError(f"{name} contains slopes along its side, which this solver does not do; use fenics.")
-        first = (float(value[0]), float(slope[0]))
-        if not size.min() > 0 or np.abs(value * first[1] - slope * first[0]).max() > _SAME * size.max() ** 2:
-            raise UnsupportedError(
-                f"{name} weighs value and flux differently from place to place or state to state; this solver takes "
-                f"conditions that do not; use fenics or chebyshev."
-            )
-        if state == 0.0:
-            found = first
-    return (found[0] / abs(found[1]), float(np.sign(found[1]))) if found[1] else (1.0, 0.0)
+        same &= not any(np.abs(other).max() > _SAME * size.max() for other in slopes.values())
+        same &= bool(size.min() > 0 and np.abs(value * s - slope * v).max() <= _SAME * size.max() * np.hypot(v, s))
+    return (*found[0], same)
 
 
 def _evaluated(
@@ -255,14 +277,95 @@ class System:
 
     # -- conditions --------------------------------------------------------------------------------------
 
+    @cached_property
+    def exact_conditions(self) -> bool:
+        """Whether all conditions are built in, so that they hold whatever the free part is."""
+        return all(row.exact for own in self.rows for row in own)
+
     def lifted(self) -> np.ndarray:
-        """Coefficients of a function that has all data: one axis after the other, what is left of them."""
+        """Coefficients of a function that has all data (at rest)."""
+        return self.spread([[self._data(row) for row in own] for own in self.rows])
+
+    def spread(self, targets: list[list[np.ndarray]]) -> np.ndarray:
+        """A function for which rows are given coefficients along the other axes: one axis after the other, what is left.
+
+        Parameters
+        ----------
+        targets : list of list of arrays
+            As :attr:`rows`.
+        """
         total = np.zeros(tuple(axis.rank for axis in self.axes))
-        for a, own in enumerate(self.rows):
-            for row, lift in zip(own, self.lifts[a].T, strict=True):
-                left = self._data(row) - np.tensordot(row.of(self.axes[a]), total, (0, a))
+        for a, held in enumerate(self._held):
+            for row, lift, target in zip(held, self.lifts[a].T, targets[a], strict=True):
+                left = target - np.tensordot(row, total, (0, a))
                 total = total + np.moveaxis(np.multiply.outer(lift, left), 0, a)
         return total
+
+    def mismatch(self, coefficients: np.ndarray) -> list[list[np.ndarray]]:
+        """What is left of each condition, as coefficients along the other axes."""
+        return [
+            [
+                np.tensordot(held, coefficients, (0, a)) - self._data(row)
+                if row.exact
+                else self._fitted(row, self._on_side(row, coefficients, slopes=False)[0])
+                for row, held in zip(own, self._held[a], strict=True)
+            ]
+            for a, own in enumerate(self.rows)
+        ]
+
+    def side_slopes(self, coefficients: np.ndarray) -> list[list[dict[Derivative, np.ndarray]]]:
+        """Derivatives of each condition that is not exact by the entries of the jet, on the grid of its side."""
+        return [
+            [{} if row.exact else self._on_side(row, coefficients, slopes=True)[1] for row in own] for own in self.rows
+        ]
+
+    def applied_on_sides(
+        self, slopes: list[list[dict[Derivative, np.ndarray]]], direction: np.ndarray
+    ) -> list[list[np.ndarray]]:
+        """The linearised conditions of a direction, as coefficients along the other axes."""
+        return [
+            [
+                np.tensordot(held, direction, (0, a))
+                if row.exact
+                else self._fitted(row, sum(s * self._trace(row, direction, key.axes) for key, s in slope.items()))  # type: ignore[arg-type]
+                for row, held, slope in zip(own, self._held[a], slopes[a], strict=True)
+            ]
+            for a, own in enumerate(self.rows)
+        ]
+
+    def _trace(self, row: Row, coefficients: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+        """The function, or a derivative, on the grid of a side."""
+        place = np.array([row.place])
+        matrices = [
+            own.at(place, axes.count(a)) if a == row.axis else self.matrix(a, axes.count(a))
+            for a, own in enumerate(self.axes)
+        ]
+        return along(matrices, coefficients)
+
+    def _on_side(
+        self, row: Row, coefficients: np.ndarray, slopes: bool
+    ) -> tuple[np.ndarray, dict[Derivative, np.ndarray]]:
+        assert row.operator is not None and row.normal is not None
+        lines = [np.array([row.place]) if a == row.axis else own.grid for a, own in enumerate(self.axes)]
+        shape = tuple(len(line) for line in lines)
+        points = torch.tensor(grid_points(lines))
+        normal = torch.tensor(np.tile(row.normal, (len(points), 1)))
+        jet = {
+            key: torch.tensor(self._trace(row, coefficients, key.axes).ravel(), requires_grad=slopes)
+            for key in row.operator.keys
+        }
+        with torch.set_grad_enabled(slopes):
+            values = row.operator(points, jet, normal=normal).reshape(-1) / row.size
+        if not slopes:
+            return values.numpy().reshape(shape), {}
+        given = torch.autograd.grad(values.sum(), list(jet.values()), allow_unused=True)
+        found = {key: g.numpy().reshape(shape) for key, g in zip(jet, given, strict=True) if g is not None}
+        return values.detach().numpy().reshape(shape), found
+
+    def _fitted(self, row: Row, values: np.ndarray) -> np.ndarray:
+        """Coefficients along the other axes of values on a side."""
+        fits = [None if a == row.axis else fit for a, fit in enumerate(self.fits)]
+        return np.squeeze(along(fits, values), axis=row.axis)
 
     def _data(self, row: Row) -> np.ndarray:
         """Coefficients, along the other axes, of what a row prescribes."""
@@ -331,9 +434,8 @@ class System:
         """Sums over the grid against all test functions."""
         return along(self.tests, values)
 
-    def applied(self, slopes: dict[Derivative, np.ndarray], free: np.ndarray) -> np.ndarray:
-        """The linearised equation of a free part, tested."""
-        coefficients = self.expanded(free)
+    def applied(self, slopes: dict[Derivative, np.ndarray], coefficients: np.ndarray) -> np.ndarray:
+        """The linearised equation of a direction, tested."""
         return self.tested(sum(slope * self.values(coefficients, key.axes) for key, slope in slopes.items()))  # type: ignore[arg-type]
 
     def mean(self, coefficients: np.ndarray) -> float:
