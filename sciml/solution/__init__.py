@@ -7,6 +7,7 @@ from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField, Rule
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
+from sciml.solution.gaussian_process_field import GaussianProcessEvolution, GaussianProcessField
 from sciml.solution.grid_field import GridField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, Status, load_solution
@@ -26,6 +27,8 @@ __all__ = [
     "Field",
     "FourierEvolution",
     "FourierField",
+    "GaussianProcessEvolution",
+    "GaussianProcessField",
     "GridField",
     "NetworkEvolution",
     "NetworkField",

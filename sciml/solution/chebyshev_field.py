@@ -23,7 +23,7 @@ from sciml.solution.series_field import SeriesField
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["ChebyshevEvolution", "ChebyshevField"]
+__all__ = ["ChebyshevEvolution", "ChebyshevField", "checked_coefficients"]
 
 _CHUNK = 1 << 23
 _GRID_RATIO = 4
@@ -91,7 +91,7 @@ class ChebyshevField(SeriesField):
 
     @classmethod
     def restore(cls, group: h5py.Group, problem: Problem) -> ChebyshevField:
-        return cls(problem, _checked(group["coefficients"][()], problem, 1 + problem.dim))
+        return cls(problem, checked_coefficients(group["coefficients"][()], problem, 1 + problem.dim))
 
 
 def _scattered(coefficients: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -143,10 +143,11 @@ class ChebyshevEvolution(Evolution):
 
 def _slabs(group: h5py.Group, problem: Problem) -> Iterator[np.ndarray]:
     for k in range(len(group["edges"]) - 1):
-        yield _checked(group[f"coefficients/{k}"][()], problem, 2 + problem.dim)
+        yield checked_coefficients(group[f"coefficients/{k}"][()], problem, 2 + problem.dim)
 
 
-def _checked(coefficients: np.ndarray, problem: Problem, ndim: int) -> np.ndarray:
+def checked_coefficients(coefficients: np.ndarray, problem: Problem, ndim: int) -> np.ndarray:
+    """Coefficients that were read, refused where they are not of the problem."""
     if coefficients.ndim != ndim or coefficients.shape[0] != problem.n_components:
         raise OutputError(
             f"The stored coefficients have shape {coefficients.shape}, which does not fit; the file is damaged."

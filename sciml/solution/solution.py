@@ -23,6 +23,7 @@ from sciml.solution.fe_field import FEField
 from sciml.solution.field import ExactField, Field, NetworkField
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
+from sciml.solution.gaussian_process_field import GaussianProcessEvolution, GaussianProcessField
 from sciml.solution.grid_field import GridField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.vtkhdf import write_vtkhdf
@@ -44,6 +45,7 @@ _KINDS = (
     *(FEField, NetworkField, FourierField, GridField, CellField, ExactField),
     *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
     *(ChebyshevField, ChebyshevEvolution),
+    *(GaussianProcessField, GaussianProcessEvolution),
 )
 _FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}
 

@@ -15,7 +15,7 @@ from sciml.forms import analyse
 from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
-from sciml.solvers.gp.levels import Found, as_field, search
+from sciml.solvers.gp.levels import Found, as_field, estimated, search
 from sciml.solvers.gp.system import rows_along
 
 __all__ = ["SOLVER", "GpOptions", "GpSolver"]
@@ -40,6 +40,7 @@ class GpOptions(SolverOptions):
     )
     accuracy: float = Field(1e-6, gt=0, description="relative residual between the points that counts as converged")
     tolerance: float = Field(1e-10, gt=0, description="relative correction at which Newton's method stops")
+    measure_error: bool = Field(True, description="measure the error by a solution with more functions and points")
     max_iterations: int = Field(50, ge=1, description="of Newton's method")
 
 
@@ -122,6 +123,7 @@ class GpSolver(Solver):
                 "notes": found.notes,
             },
             history={"correction": np.array(outcome.history)},
+            error_estimate=estimated(found),
         )
 
 

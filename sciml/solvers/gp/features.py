@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -31,7 +31,7 @@ __all__ = ["Axis", "Band", "Family", "Mixture"]
 
 _CUT = 1e-11
 _FULLEST = 0.75
-_BEYOND = 26
+_BEYOND, _MORE_TERMS = 26, 5
 _FAINTEST = 1e-16
 
 
@@ -59,6 +59,10 @@ class Family(ABC):
     @abstractmethod
     def covariance(self) -> np.ndarray:
         """Of the coefficients before anything is known: ``(size, size)``."""
+
+    @abstractmethod
+    def richer(self, most: int) -> Family:
+        """The same with more functions, at most so many."""
 
     def _places(self, x: np.ndarray) -> np.ndarray:
         """Points of the interval as points of [−1, 1]."""
@@ -97,6 +101,10 @@ class Mixture(Family):
             terms = (math.comb(order, k) * envelopes[order - k] * waves[k] for k in range(order + 1))
             blocks.append(scale**order * sum(terms))
         return np.concatenate(blocks, axis=1)
+
+    def richer(self, most: int) -> Mixture:
+        # Functions beyond what a grid can tell apart are left out by the axis.
+        return replace(self, terms=self.terms + _MORE_TERMS)
 
     @property
     def covariance(self) -> np.ndarray:
@@ -144,6 +152,10 @@ class Band(Family):
     def of(cls, lower: float, upper: float, top: float, most: int) -> Band:
         """With as many functions as waves of that frequency need, and some more for what is smooth but no wave."""
         return cls(lower, upper, top, min(math.ceil(2 * top * (upper - lower)) + _BEYOND, most))
+
+    def richer(self, most: int) -> Band:
+        top = 1.15 * self.top + 1 / self.length
+        return Band(self.lower, self.upper, top, min(self.size + math.ceil(0.3 * self.top * self.length) + 8, most))
 
     @property
     def _bandwidth(self) -> float:

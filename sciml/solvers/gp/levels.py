@@ -14,13 +14,14 @@ from sciml.errors import DivergenceError, OptionError
 from sciml.forms import analyse
 from sciml.linear import chebyshev_coefficients, chebyshev_nodes
 from sciml.problem import Problem, grid_points
-from sciml.solution import ChebyshevEvolution, ChebyshevField
+from sciml.solution import ErrorEstimate, GaussianProcessEvolution, GaussianProcessField
 from sciml.solvers.gp.features import Axis, Band, Family, Mixture
 from sciml.solvers.gp.frequencies import Signals, frequency_grid, picked, signals_along
 from sciml.solvers.gp.newton import NewtonError, Outcome, newton
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
+from sciml.solvers.gp.uncertainty import difference, posterior
 
-__all__ = ["Found", "Level", "Prior", "as_field", "off_grid", "search", "solve_level"]
+__all__ = ["Found", "Level", "Prior", "as_field", "estimated", "off_grid", "search", "solve_level"]
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
@@ -32,8 +33,11 @@ _MOST = {1: 2400, 2: 400, 3: 120}
 _OFF_POINTS = {1: 4000, 2: 300, 3: 48}
 _RESOLVED, _REFUSED = 1e-7, 1e-2
 _TAIL, _ROUGH = 1e-14, 1e-11
+_FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
-Report = Callable[[str], None]
+_MORE = {1: 1.3, 2: 1.2, 3: 1.08}
+
+Report, Within = Callable[[str], None], Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Level:
         Root mean square of the equation between the points of the grid, relative to its largest term.
     boundary : float
         Root mean square of what is left of the conditions between the points of the sides, relative to the solution.
+    noise : float
+        Root mean square of the equation between the points, in its own units.
     """
 
     prior: Prior
@@ -76,6 +82,7 @@ class Level:
     outcome: Outcome
     residual: float
     boundary: float
+    noise: float
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,10 +116,9 @@ class Found:
     notes: list[str] = field(default_factory=list)
 
 
-def off_grid(system: System, outcome: Outcome) -> tuple[float, float]:
+def off_grid(system: System, outcome: Outcome) -> tuple[float, float, float]:
     """Equation and conditions where the solver did not look, see :class:`Level`."""
     lines = [_between(axis.grid, _OFF_POINTS[len(system.axes)]) for axis in system.axes]
-    shape = tuple(len(line) for line in lines)
     points = torch.tensor(grid_points(lines))
     operator, coefficients = system.operator, outcome.coefficients
 
@@ -140,8 +146,8 @@ def off_grid(system: System, outcome: Outcome) -> tuple[float, float]:
         gap = along(matrices, coefficients).ravel() - row.data(grid_points(others))
         length = 1.0 if row.terms[0][1] == 0 else system.axes[row.axis].family.length
         mismatch.append(_rms(gap) * length / size)
-    assert shape
-    return _rms(values) / (scale or 1.0), max(mismatch)
+    noise = _rms(values)
+    return noise / (scale or 1.0), max(mismatch), noise
 
 
 def _between(grid: np.ndarray, most: int) -> np.ndarray:
@@ -161,7 +167,7 @@ def solve_level(
     prior: Prior,
     shape: Sequence[int],
     options: Any,
-    within: Callable[[], bool],
+    within: Within,
     before: Level | None = None,
 ) -> Level:
     """Solve with one prior on one grid.
@@ -188,7 +194,7 @@ def solve_level(
     return Level(prior, system, outcome, *off_grid(system, outcome))
 
 
-def search(problem: Problem, options: Any, within: Callable[[], bool], report: Report) -> Found:
+def search(problem: Problem, options: Any, within: Within, report: Report) -> Found:
     """Try priors, and finer grids where they are not given, until the residual between the points is small.
 
     Raises
@@ -230,10 +236,45 @@ def search(problem: Problem, options: Any, within: Callable[[], bool], report: R
             f"gp on {problem!r}: {failure}; give more `points_per_axis`, another solver, or an easier load to start with."
         )
     status, reason = _judged(best, options, within)
-    return Found(best, None, tried, status, reason)
+    finer = _finer(problem, rows, best, options, within, report) if options.measure_error and within() else None
+    return Found(best, finer, tried, status, reason)
 
 
-def _judged(level: Level, options: Any, within: Callable[[], bool]) -> tuple[str, str]:
+def _finer(
+    problem: Problem, rows: Sequence[Sequence[Row]], best: Level, options: Any, within: Within, report: Report
+) -> Level | None:
+    """With more functions and points than the best, or None where that fails."""
+    shape = tuple(math.ceil(_MORE[len(best.shape)] * n) + 1 for n in best.shape)
+    families = [family.richer(int(_FULLEST * n)) for family, n in zip(best.prior.families, shape, strict=True)]
+    report(f"{' × '.join(map(str, shape))} points, for the error")
+    try:
+        return solve_level(problem, rows, Prior(families, best.prior.origin), shape, options, within, best)
+    except (NewtonError, np.linalg.LinAlgError):
+        return None
+
+
+def estimated(found: Found) -> ErrorEstimate | None:
+    """The difference to the finer solution, whose equation is the first one's residual between its points.
+
+    Where the law is linear, that is what the residual there amounts to in the solution.
+    """
+    level, finer = found.level, found.finer
+    if finer is None:
+        return None
+    lines = [_between(axis.grid, _OFF_POINTS[len(level.shape)]) for axis in finer.system.axes]
+    l2, h1 = difference(
+        level.system, level.outcome.coefficients, finer.system, finer.outcome.coefficients, lines
+    )
+    return ErrorEstimate(
+        relative_l2=l2,
+        relative_h1=h1,
+        rate_l2=1.0,
+        rate_h1=1.0,
+        method="difference to a solution with more functions and points; the rates are not measured",
+    )
+
+
+def _judged(level: Level, options: Any, within: Within) -> tuple[str, str]:
     if level.indicator <= options.accuracy:
         return "converged", f"the residual between the points is {level.indicator:.1e} of the largest term"
     what = "points" if within() else "time"
@@ -305,16 +346,26 @@ def _refuse_aliases(problem: Problem, axis: int, signals: Signals, n: int) -> No
         )
 
 
-def as_field(level: Level) -> ChebyshevField | ChebyshevEvolution:
-    """The function as a polynomial in each coordinate that agrees with it to rounding."""
-    system = level.system
-    values = level.outcome.coefficients
+def as_field(level: Level) -> GaussianProcessField | GaussianProcessEvolution:
+    """The posterior as polynomials in each coordinate: its mean to rounding, and its variance.
+
+    The noise of the equation is what it misses between the points.
+    """
+    system, outcome = level.system, level.outcome
+    values = outcome.coefficients
     for a, axis in enumerate(system.axes):
         values = np.moveaxis(_polynomial(np.moveaxis(values, a, 0), axis), 0, a)
+    around = posterior(system, outcome.slopes, outcome.coefficients, level.noise)
+    lines = []
+    for axis, n in zip(system.axes, values.shape, strict=True):
+        nodes = chebyshev_nodes(min(2 * n, _FINEST_VARIANCE[len(system.axes)]))
+        lines.append((axis.lower + axis.upper) / 2 + (axis.upper - axis.lower) / 2 * nodes)
+    variance = around.variance(lines)
+    for a in range(len(lines)):
+        variance = chebyshev_coefficients(variance, a)
     if system.problem.evolves:
-        edges = np.array([axis_end for axis_end in bounds_of(system.problem)[-1]])
-        return ChebyshevEvolution(system.problem, edges, [values[None]])
-    return ChebyshevField(system.problem, values[None])
+        return GaussianProcessEvolution(system.problem, values[None], variance[None])
+    return GaussianProcessField(system.problem, values[None], variance[None])
 
 
 def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:

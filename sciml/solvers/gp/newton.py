@@ -44,19 +44,27 @@ class KroneckerInverse:
     system : System
     slopes : mapping
         Derivatives of the equation by the entries of the jet, on the grid.
+    diagonal : bool
+        Diagonalise all axes, however far from orthogonal their eigenvectors are.
+
+    Attributes
+    ----------
+    eigenvalues : (m₀, …) array
+    vectors, back : list of (m, m) arrays
+        Eigenvectors (of a Schur form, Schur vectors) of each axis, and their inverses.
     """
 
-    def __init__(self, system: System, slopes: Slopes) -> None:
+    def __init__(self, system: System, slopes: Slopes, *, diagonal: bool = False) -> None:
         matrices = [_averaged(system, slopes, axis) for axis in range(len(system.axes))]
         pairs = [scipy.linalg.eig(matrix, check_finite=False) for matrix in matrices]
         conditions = [np.linalg.cond(vectors) for _, vectors in pairs]
         self._last = int(np.argmax(conditions))
         self._schur = None
-        if conditions[self._last] > _ILL:
+        if conditions[self._last] > _ILL and not diagonal:
             self._schur = scipy.linalg.schur(matrices[self._last], output="complex")
             pairs[self._last] = (np.diag(self._schur[0]), self._schur[1])
-        self._out = [vectors for _, vectors in pairs]
-        self._in = [
+        self.vectors = [vectors for _, vectors in pairs]
+        self.back = [
             vectors.conj().T if self._schur and a == self._last else np.linalg.inv(vectors)
             for a, (_, vectors) in enumerate(pairs)
         ]
@@ -66,13 +74,13 @@ class KroneckerInverse:
 
     def __call__(self, right: np.ndarray) -> np.ndarray:
         """Solve; what belongs to an eigenvalue of zero is left out."""
-        turned = along(self._in, right)
+        turned = along(self.back, right)
         if self._schur is None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 solved = np.where(self.singular, 0.0, turned / self.eigenvalues)
         else:
             solved = self._substituted(turned)
-        return np.real(along(self._out, solved))
+        return np.real(along(self.vectors, solved))
 
     def _substituted(self, right: np.ndarray) -> np.ndarray:
         assert self._schur is not None

@@ -252,7 +252,7 @@ class System:
         self._matrices: dict[tuple[int, int], np.ndarray] = {}
         held = [np.array([row.of(axis) for row in own]).reshape(-1, axis.rank) for axis, own in zip(axes, rows)]
         self.lifts = [_lift(axis, matrix) for axis, matrix in zip(axes, held)]
-        self._held = held
+        self.held = held
         self.free = [scipy.linalg.null_space(m) if len(m) else np.eye(m.shape[1]) for m in held]
         self.tests = [(self.matrix(a, 0) @ free).T for a, free in enumerate(self.free)]
         self.fits = [scipy.linalg.pinv(self.matrix(a, 0)) for a in range(len(axes))]
@@ -295,7 +295,7 @@ class System:
             As :attr:`rows`.
         """
         total = np.zeros(tuple(axis.rank for axis in self.axes))
-        for a, held in enumerate(self._held):
+        for a, held in enumerate(self.held):
             for row, lift, target in zip(held, self.lifts[a].T, targets[a], strict=True):
                 left = target - np.tensordot(row, total, (0, a))
                 total = total + np.moveaxis(np.multiply.outer(lift, left), 0, a)
@@ -308,7 +308,7 @@ class System:
                 np.tensordot(held, coefficients, (0, a)) - self._data(row)
                 if row.exact
                 else self._fitted(row, self._on_side(row, coefficients, slopes=False)[0])
-                for row, held in zip(own, self._held[a], strict=True)
+                for row, held in zip(own, self.held[a], strict=True)
             ]
             for a, own in enumerate(self.rows)
         ]
@@ -328,7 +328,7 @@ class System:
                 np.tensordot(held, direction, (0, a))
                 if row.exact
                 else self._fitted(row, sum(s * self._trace(row, direction, key.axes) for key, s in slope.items()))  # type: ignore[arg-type]
-                for row, held, slope in zip(own, self._held[a], slopes[a], strict=True)
+                for row, held, slope in zip(own, self.held[a], slopes[a], strict=True)
             ]
             for a, own in enumerate(self.rows)
         ]
