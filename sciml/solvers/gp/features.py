@@ -31,7 +31,7 @@ __all__ = ["Axis", "Band", "Family", "Mixture"]
 
 _CUT = 1e-11
 _FULLEST = 0.75
-_BEYOND, _MORE_TERMS = 26, 5
+_BEYOND, _MORE_TERMS = 26, 1
 _FAINTEST = 1e-16
 
 

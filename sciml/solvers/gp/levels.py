@@ -26,12 +26,12 @@ __all__ = ["Found", "Level", "Prior", "as_field", "estimated", "off_grid", "sear
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
 _FULLEST = 0.7
-_GOOD = 1e-8
+_GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
 _MARGIN, _GROWTH = 28, 1.5
 _FEWEST = 40
 _MOST = {1: 2400, 2: 400, 3: 120}
 _OFF_POINTS = {1: 4000, 2: 300, 3: 48}
-_RESOLVED, _REFUSED = 1e-7, 1e-2
+_RESOLVED, _REFUSED, _LINES_MISS = 1e-7, 1e-2, 1e-6
 _TAIL, _ROUGH = 1e-14, 1e-11
 _FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
@@ -222,9 +222,9 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
             tried.append(f"{label}: residual {level.residual:.1e}")
             if best is None or level.indicator < best.indicator:
                 best = level
-            if best.indicator <= _GOOD or not within():
+            if best.indicator <= good or not within():
                 break
-        if (best is not None and best.indicator <= _GOOD) or not within() or options.points_per_axis is not None:
+        if (best is not None and best.indicator <= good) or not within() or options.points_per_axis is not None:
             break
         most = _MOST[len(shape)]
         larger = tuple(min(most, round(_GROWTH * n)) for n in shape)
@@ -245,12 +245,19 @@ def _finer(
 ) -> Level | None:
     """With more functions and points than the best, or None where that fails."""
     shape = tuple(math.ceil(_MORE[len(best.shape)] * n) + 1 for n in best.shape)
-    families = [family.richer(int(_FULLEST * n)) for family, n in zip(best.prior.families, shape, strict=True)]
-    report(f"{' × '.join(map(str, shape))} points, for the error")
-    try:
-        return solve_level(problem, rows, Prior(families, best.prior.origin), shape, options, within, best)
-    except (NewtonError, np.linalg.LinAlgError):
-        return None
+    most = [int(_FULLEST * n) for n in shape]
+    priors = [Prior([f.richer(m) for f, m in zip(best.prior.families, most)], best.prior.origin)]
+    if best.indicator > _LINES_MISS and any(isinstance(f, Mixture) for f in best.prior.families):
+        flat = [Band.of(*ends, (m - 26) / 2.2 / (ends[1] - ends[0]), m) for ends, m in zip(bounds_of(problem), most)]
+        priors.append(Prior(list(flat), "all frequencies of a band"))
+    found = []
+    for prior in priors:
+        report(f"{' × '.join(map(str, shape))} points, for the error")
+        try:
+            found.append(solve_level(problem, rows, prior, shape, options, within, best))
+        except (NewtonError, np.linalg.LinAlgError):
+            continue
+    return min(found, key=lambda level: level.indicator, default=None)
 
 
 def estimated(found: Found) -> ErrorEstimate | None:

@@ -87,6 +87,11 @@ class DensePosterior(Posterior):
         )
         return root, left, sizes, right
 
+    def draw(self, generator: np.random.Generator) -> np.ndarray:
+        """Free coefficients of a function drawn from the prior."""
+        root = self._factors[0]
+        return root @ generator.standard_normal(root.shape[1])
+
     def mean(self, data: np.ndarray) -> np.ndarray:
         """Free coefficients given what the equation's operator is observed to be on the grid ``(n₀, …)``."""
         root, left, sizes, right = self._factors

@@ -1,0 +1,258 @@
+"""The Gaussian-process solver on high frequencies: errors without tuning, CPU seconds, and what it knows of its errors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import ufl
+from ufl import conditional, cos, exp, grad, pi, sin, tanh
+
+from sciml import Box, Dirichlet, Problem, load_problem, solve
+from sciml.solvers.gp.features import Axis, Mixture
+from sciml.solvers.gp.system import System, rows_along
+from sciml.solvers.gp.uncertainty import DensePosterior
+
+__all__ = [
+    "gp_coverage",
+    "gp_fixed_grid",
+    "gp_in_several_dimensions",
+    "gp_indicator",
+    "gp_on_an_interval",
+    "gp_random_loads",
+    "gp_variable_coefficient",
+]
+
+
+def _poisson(exact: Callable[[Any], Any], length: float = 1.0, dim: int = 1, **changes: Any) -> Problem:
+    """−Δu = f with a solution that is given, and its values all round."""
+    law: dict[str, Any] = {
+        "domain": Box((0.0,) * dim, (length,) * dim) if dim > 1 else Box(0.0, length),
+        "flux": lambda u: grad(u),
+        "exact": exact,
+        "conditions": [Dirichlet(on="boundary")],
+    }
+    return Problem(**(law | changes))
+
+
+def _three(s: Any) -> Any:
+    return sin(s) + 0.1 * sin(20 * s) + cos(100 * s)
+
+
+def _allen_cahn_2d() -> Problem:
+    """Δu + u (u² − 1) = f with a product of three waves along each axis."""
+    return _poisson(lambda x: _three(x[0]) * _three(x[1]), dim=2, reaction=lambda u: u - u**3)
+
+
+def _waves_3d() -> Problem:
+    k = 32 * pi
+
+    def exact(x: Any) -> Any:
+        return sin(k * x[0]) * sin(k * x[1]) * sin(k * x[2]) + sin(3 * pi * x[0]) * sin(k * x[1]) * sin(2 * pi * x[2])
+
+    return _poisson(exact, dim=3)
+
+
+_INTERVAL: dict[str, Callable[[], Problem]] = {
+    "sin 100x": lambda: load_problem("multiscale/sine"),
+    "sin 6x cos 100x": lambda: load_problem("multiscale/product"),
+    "x sin 200x": lambda: load_problem("multiscale/growing_wave"),
+    "sin 500x − 2(x − ½)²": lambda: load_problem("multiscale/wave_on_parabola"),
+    "three scales, cosine": lambda: load_problem("multiscale/three_scales", length=1.0),
+    "three scales, sine": lambda: load_problem("multiscale/three_scales", length=1.0, third="sin"),
+    "Allen–Cahn sin 100x": lambda: load_problem("allen_cahn/sine"),
+    "Allen–Cahn sin 6x cos 100x": lambda: load_problem("allen_cahn/product"),
+    "chirp sin 80x²": lambda: _poisson(lambda x: sin(80 * x[0] ** 2)),
+    "Gabor exp(−20(x − ½)²) sin 300x": lambda: _poisson(lambda x: exp(-20 * (x[0] - 0.5) ** 2) * sin(300 * x[0])),
+    "tanh 10(x − ½) + 0.1 sin 200x": lambda: _poisson(lambda x: tanh(10 * (x[0] - 0.5)) + 0.1 * sin(200 * x[0])),
+}
+
+
+def _measured(found: dict[str, float], name: str, problem: Problem, **options: Any) -> None:
+    start = time.process_time()
+    solution = solve(problem, "gp", **options)
+    found[f"{name}: CPU seconds"] = time.process_time() - start
+    found[f"{name}: relative L2"] = solution.error().relative_l2
+    estimate = solution.error_estimate
+    found[f"{name}: estimated relative L2"] = float("nan") if estimate is None else estimate.relative_l2
+    found[f"{name}: off-grid residual"] = solution.details["off_grid_residual"]
+
+
+def gp_on_an_interval() -> dict[str, float]:
+    """Poisson's and the Allen–Cahn equation on an interval, with default options.
+
+    Returns
+    -------
+    dict
+        ``"NAME: relative L2"``, ``"NAME: CPU seconds"`` (analysis of the declaration and error estimate included),
+        ``"NAME: estimated relative L2"`` and ``"NAME: off-grid residual"`` of each problem.
+    """
+    found: dict[str, float] = {}
+    for name, problem in _INTERVAL.items():
+        _measured(found, name, problem())
+    return found
+
+
+def gp_in_several_dimensions() -> dict[str, float]:
+    """Problems in the plane and in space, with the points along each axis that their names say.
+
+    Returns
+    -------
+    dict
+        As :func:`gp_on_an_interval`.
+    """
+    found: dict[str, float] = {}
+    wide = 2 * np.pi
+    cases: dict[str, tuple[Problem, int]] = {
+        "sin 100x sin 100y, 300²": (load_problem("multiscale/plane_waves", length=wide), 300),
+        "sum of beats, 200²": (load_problem("multiscale/sum_of_products"), 200),
+        "advection with four sides, 200²": (load_problem("advection/four_sides"), 200),
+        "Allen–Cahn, 200²": (_allen_cahn_2d(), 200),
+        "sum of beats, 1000²": (load_problem("multiscale/sum_of_products"), 1000),
+        "waves in space, 200³": (_waves_3d(), 200),
+    }
+    for name, (problem, points) in cases.items():
+        _measured(found, name, problem, points_per_axis=points)
+    return found
+
+
+def gp_fixed_grid() -> dict[str, float]:
+    """Thirty frequencies on a grid, none of them looked for.
+
+    Returns
+    -------
+    dict
+        As :func:`gp_on_an_interval`.
+    """
+    found: dict[str, float] = {}
+    for name in ("sin 100x", "sin 6x cos 100x", "sin 500x − 2(x − ½)²", "three scales, cosine", "chirp sin 80x²"):
+        _measured(found, name, _INTERVAL[name](), frequencies="grid")
+    return found
+
+
+def gp_variable_coefficient() -> dict[str, float]:
+    """−div((1 + ½ sin 4πx cos 4πy) ∇u) = f with u = sin 30x cos 20y + xy.
+
+    Returns
+    -------
+    dict
+        As :func:`gp_on_an_interval`.
+    """
+    found: dict[str, float] = {}
+    problem = _poisson(
+        lambda x: sin(30 * x[0]) * cos(20 * x[1]) + x[0] * x[1],
+        dim=2,
+        flux=lambda u, x: (1 + 0.5 * sin(4 * pi * x[0]) * cos(4 * pi * x[1])) * grad(u),
+    )
+    _measured(found, "variable coefficient", problem)
+    return found
+
+
+def gp_random_loads() -> dict[str, float]:
+    """Twenty solutions drawn at random: seven band-limited, seven whose amplitudes decay, six with a jump in the slope.
+
+    The load of the last kind jumps in its slope, so that the fourth derivative of the solution does.
+
+    Returns
+    -------
+    dict
+        ``"median relative L2"``, ``"largest relative L2"``, ``"above 1e-3 and called converged"`` (a number of problems)
+        and, for the largest ratio of error to estimate among errors above 1e-12, ``"error over estimate"``.
+    """
+    generator = np.random.default_rng(6)
+    errors, silent, ratio = [], 0, 0.0
+    for case in range(20):
+        solution = solve(_poisson(_drawn(generator, case % 3)), "gp")
+        error = solution.error().relative_l2
+        errors.append(error)
+        silent += error > 1e-3 and solution.status == "converged"
+        if error > 1e-12 and solution.error_estimate is not None:
+            ratio = max(ratio, error / solution.error_estimate.relative_l2)
+    return {
+        "median relative L2": float(np.median(errors)),
+        "largest relative L2": max(errors),
+        "above 1e-3 and called converged": float(silent),
+        "error over estimate": ratio,
+    }
+
+
+def _drawn(generator: np.random.Generator, kind: int) -> Callable[[Any], Any]:
+    count = 8 if kind < 2 else 3
+    frequencies = generator.uniform(0.0, 60.0, count)
+    phases = generator.uniform(0.0, 2 * np.pi, count)
+    sizes = generator.standard_normal(count)
+    if kind == 1:
+        sizes = sizes / (1 + frequencies) ** 2
+    place, strength = float(generator.uniform(0.2, 0.8)), float(generator.standard_normal())
+
+    def exact(x: Any) -> Any:
+        total = sum(
+            float(a) * sin(2 * pi * float(f) * x[0] + float(p))
+            for a, f, p in zip(sizes, frequencies, phases, strict=True)
+        )
+        if kind == 2:
+            total = total + strength * conditional(ufl.gt(x[0], place), (x[0] - place) ** 3, 0.0)
+        return total
+
+    return exact
+
+
+def gp_coverage() -> dict[str, float]:
+    """How often the 95 % band covers functions drawn from the prior, from noisy loads on a coarse grid.
+
+    −u″ = f on (0, 1) with u = 0 at both ends; 200 functions, looked at between the points of the grid.
+
+    Returns
+    -------
+    dict
+        ``"coverage"`` (a share) and ``"width over error"``, the root mean square of band over that of the errors.
+    """
+    problem = Problem(
+        domain=Box(0.0, 1.0), flux=lambda u: grad(u), load=0.0, conditions=[Dirichlet(0.0, on="boundary")]
+    )
+    axis = Axis.of(Mixture(0.0, 1.0, (0.0, 4.0, 9.0), 8, 4.0), 48)
+    system = System(problem, [axis], rows_along(problem))
+    slopes = system.linearised(system.lifted())[1]
+    noise = 200.0
+    known = DensePosterior(system, slopes, noise)
+    generator = np.random.default_rng(0)
+    x = np.linspace(0.005, 0.995, 199)
+    values = axis.at(x, 0) @ system.free[0]
+    deviation = np.sqrt(known.variance([x]))
+    covered, errors = [], []
+    for _ in range(200):
+        free = known.draw(generator)
+        load = sum(s * system.values(system.expanded(free), k.axes) for k, s in slopes.items())
+        mean = known.mean(load + noise * generator.standard_normal(load.shape))
+        error = values @ (mean - free)
+        covered.append(np.mean(np.abs(error) <= 1.96 * deviation))
+        errors.append(np.mean(error**2))
+    return {
+        "coverage": float(np.mean(covered)),
+        "width over error": float(np.sqrt(np.mean(deviation**2) / np.mean(errors))),
+    }
+
+
+def gp_indicator() -> dict[str, float]:
+    """The error that the solver measures over the true one, neither of which it is told.
+
+    Returns
+    -------
+    dict
+        ``"NAME: estimate over error"``.
+    """
+    cases: dict[str, tuple[Problem, int | None]] = {
+        "sin 100x": (_INTERVAL["sin 100x"](), None),
+        "sin 500x − 2(x − ½)²": (_INTERVAL["sin 500x − 2(x − ½)²"](), None),
+        "three scales": (_INTERVAL["three scales, cosine"](), None),
+        "sum of beats, 200²": (load_problem("multiscale/sum_of_products"), 200),
+        "Allen–Cahn, 200²": (_allen_cahn_2d(), 200),
+    }
+    found = {}
+    for name, (problem, points) in cases.items():
+        solution = solve(problem, "gp", points_per_axis=points)
+        assert solution.error_estimate is not None
+        found[f"{name}: estimate over error"] = solution.error_estimate.relative_l2 / solution.error().relative_l2
+    return found
