@@ -207,7 +207,7 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     rows = rows_along(problem)
     signals = [signals_along(problem, axis, rows) for axis in range(len(bounds_of(problem)))]
     shape = _first_shape(problem, signals, options)
-    tried, failure = [], None
+    tried, failure, good = [], None, _GOOD[len(shape)]
     best: Level | None = None
     while True:
         for prior in _priors(problem, signals, shape, options):
