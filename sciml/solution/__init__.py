@@ -8,6 +8,7 @@ from sciml.solution.field import ExactField, Field, NetworkField, Rule
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.grid_field import GridField
+from sciml.solution.kernel_field import KernelField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, Status, load_solution
 
@@ -27,6 +28,7 @@ __all__ = [
     "FourierEvolution",
     "FourierField",
     "GridField",
+    "KernelField",
     "NetworkEvolution",
     "NetworkField",
     "Rule",

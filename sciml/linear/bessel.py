@@ -17,7 +17,7 @@ _DROP = 45.0
 
 
 def log_bessel_k(order: float, x: Tensor) -> Tensor:
-    """log K_ν(x) for x > 0, without overflow or underflow.
+    """The logarithm of K_ν(x) for x > 0, without overflow or underflow.
 
     K_ν(x) = ∫_0^∞ exp(−x cosh t) cosh(νt) dt by the trapezoidal rule, whose error falls faster than any power of the
     step for this integrand. With sinh t* = ν/x and c = √(x² + ν²) the integrand is, relative to its peak,
@@ -87,7 +87,7 @@ def _quadrature(order: float, x: Tensor) -> Tensor:
 
 
 def _excess(s: Tensor) -> Tensor:
-    """sinh s − s, by its series where the difference would cancel."""
+    """By its series, where the difference sinh s − s would cancel."""
     square = s * s
     series = s * square / 6 * (1 + square / 20 * (1 + square / 42 * (1 + square / 72 * (1 + square / 110))))
     return torch.where(s.abs() < 0.3, series, torch.sinh(s) - s)
