@@ -24,7 +24,7 @@ def log_bessel_k(order: float, x: Tensor) -> Tensor:
 
         ½ (1 + e^{−2νt}) exp(−c (cosh s − 1) − ν (sinh s − s)),  s = t − t*,
 
-    so that only logarithms of moderate size are ever formed.
+    so that only exponents of moderate size are ever formed.
 
     Parameters
     ----------
@@ -80,7 +80,10 @@ def _quadrature(order: float, x: Tensor) -> Tensor:
         t = j * step
         s = t - peak
         half = torch.sinh(s / 2)
-        term = (1 + torch.exp(-2 * order * t)) * torch.exp(-2 * c * half * half - order * _excess(s))
+        near = -2 * c * half * half - order * _excess(s)
+        # Far below the peak the two sums in it would cancel, and x cosh t is small.
+        exponent = torch.where(s > -1, near, order * s + c - x * torch.cosh(t))
+        term = (1 + torch.exp(-2 * order * t)) * torch.exp(exponent)
         total = total + (0.5 * term if j == 0 else term)
     # The peak of exp(νt − x cosh t); x cosh t* = c.
     return order * peak - c + torch.log(0.5 * step * total)

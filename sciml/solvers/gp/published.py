@@ -41,7 +41,7 @@ class PublishedOptions(SolverOptions):
     top_frequency: float | None = Field(
         None,
         gt=0,
-        description="the largest at the start, in cycles per length; by default 2/3 of what the grid carries",
+        description="largest at the start, in cycles per length; by default 2/3 of what the grid carries",
     )
     envelope: Literal["student_t", "gaussian"] = Field("student_t", description="shape of each part of the spectrum")
     smoothness: float = Field(2.5, gt=0, description="ν of the Student t spectrum, which has 2ν degrees of freedom")
