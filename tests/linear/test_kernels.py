@@ -32,14 +32,13 @@ def mixture(envelope, q=4, seed=0):
 
 def exact(envelope, scale, distance, order):
     """The n-th derivative by mpmath's differences in 60 digits."""
-    if isinstance(envelope, Gaussian):
-        function = lambda d: mpmath.exp(-scale * d * d)
-    else:
-        nu = mpmath.mpf(envelope.nu)
 
-        def function(d):
-            z = mpmath.sqrt(2 * nu) * scale * abs(d)
-            return 2 ** (1 - nu) / mpmath.gamma(nu) * z**nu * mpmath.besselk(nu, z)
+    def function(d):
+        if isinstance(envelope, Gaussian):
+            return mpmath.exp(-scale * d * d)
+        nu = mpmath.mpf(envelope.nu)
+        z = mpmath.sqrt(2 * nu) * scale * abs(d)
+        return 2 ** (1 - nu) / mpmath.gamma(nu) * z**nu * mpmath.besselk(nu, z)
 
     with mpmath.workdps(60):
         return float(mpmath.diff(function, mpmath.mpf(float(distance)), order, h=mpmath.mpf(10) ** -10))
