@@ -10,6 +10,7 @@ import torch
 
 from sciml.errors import OutputError
 from sciml.forms import Derivative
+from sciml.linear import chebyshev_nodes, interpolation_matrix
 from sciml.linear.kernels import Gaussian, Matern, SpectralMixture
 from sciml.problem import Points, Problem
 from sciml.solution.field import Field, Rule
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["KernelField"]
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 22
+_BLOCK = 1 << 16
+_PER_CELL = 20
+"""Points that interpolate a wave as long as the cell, or an envelope as wide, to rounding."""
 
 
 class KernelField(Field):
@@ -76,34 +80,58 @@ class KernelField(Field):
         inside = np.flatnonzero(self.problem.domain.contains(points))
         places = Points(self.problem.domain.snapped(points[inside]))
         lattice = places.lattice
-        if lattice is not None:
-            bases = [self._bases(axis, line, derivatives) for axis, line in enumerate(lattice.lines)]
-            for column, axes in enumerate(derivatives):
-                total = self.coefficients
-                for axis, basis in enumerate(bases):
-                    total = np.moveaxis(np.tensordot(basis[axes.count(axis)], total, (1, axis)), 0, axis)
-                out[inside, column] = total[lattice.index]
-            return out
-        size = max(1, _CHUNK // self.coefficients.size)
-        for rows in np.array_split(np.arange(len(inside)), -(-len(inside) // size) or 1):
-            bases = [self._bases(axis, x, derivatives) for axis, x in enumerate(places.array[rows].T)]
-            for column, axes in enumerate(derivatives):
-                total = np.tensordot(bases[0][axes.count(0)], self.coefficients, (1, 0))
-                for axis in range(1, self.problem.dim):
-                    total = np.einsum("pi...,pi->p...", total, bases[axis][axes.count(axis)])
-                out[inside[rows], column] = total
+        for column, axes in enumerate(derivatives):
+            if lattice is None:
+                out[inside, column] = self._scattered(places.array, axes)
+                continue
+            total = self.coefficients
+            for axis, line in enumerate(lattice.lines):
+                total = np.moveaxis(self._along(axis, line, np.moveaxis(total, axis, 0), axes.count(axis)), 0, axis)
+            out[inside, column] = total[lattice.index]
         return out
 
-    def _bases(self, axis: int, x: np.ndarray, derivatives: Sequence[tuple[int, ...]]) -> np.ndarray:
-        """Kernels at the nodes of an axis, at coordinates ``(m,)``, with derivatives: ``(order + 1, m, n)``."""
-        order = max((axes.count(axis) for axes in derivatives), default=0)
-        size = max(1, _CHUNK // len(self.lines[axis]))
-        nodes = torch.tensor(self.lines[axis])
-        parts = [
-            self.kernels[axis].between(torch.tensor(x[start : start + size]), nodes, order).numpy()
-            for start in range(0, max(1, len(x)), size)
-        ]
-        return np.concatenate(parts, axis=1)
+    def _scattered(self, points: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+        """One derivative at points without any order."""
+        size = max(1, _CHUNK // self.coefficients.size)
+        parts = [np.zeros(0)]
+        for start in range(0, len(points), size):
+            some = points[start : start + size].T
+            total = self._along(0, some[0], self.coefficients, axes.count(0))
+            for axis in range(1, self.problem.dim):
+                total = np.einsum("pi...,pi->p...", total, self._basis(axis, some[axis], axes.count(axis)))
+            parts.append(total)
+        return np.concatenate(parts)
+
+    def _along(self, axis: int, x: np.ndarray, coefficients: np.ndarray, order: int) -> np.ndarray:
+        """Sums over the nodes of an axis, at coordinates ``(m,)`` on it: ``(n, …)`` → ``(m, …)``.
+
+        For many coordinates by interpolation in each cell between nodes, where the sum is smooth.
+        """
+        line, kernel = self.lines[axis], self.kernels[axis]
+        spacing = (line[-1] - line[0]) / (len(line) - 1)
+        waves = spacing * max(float(kernel.frequencies.abs().max()), float(kernel.envelope.rate(kernel.scales).max()))
+        if len(x) <= _PER_CELL * len(line) or waves > 1:
+            return np.tensordot(self._basis(axis, x, order), coefficients, (1, 0))
+        steps = 0.5 + 0.5 * chebyshev_nodes(_PER_CELL)
+        finer = (line[:-1, None] + np.diff(line)[:, None] * steps).ravel()
+        known = np.tensordot(self._basis(axis, finer, order), coefficients, (1, 0))
+        cells = np.clip(np.searchsorted(line, x, side="right") - 1, 0, len(line) - 2)
+        out = np.empty((len(x), *coefficients.shape[1:]))
+        by_cell = np.argsort(cells, kind="stable")
+        for rows in np.split(by_cell, np.flatnonzero(np.diff(cells[by_cell])) + 1):
+            cell = cells[rows[0]]
+            places = 2 * (x[rows] - line[cell]) / (line[cell + 1] - line[cell]) - 1
+            own = known[cell * _PER_CELL : (cell + 1) * _PER_CELL]
+            out[rows] = np.tensordot(interpolation_matrix(_PER_CELL, places), own, (1, 0))
+        return out
+
+    def _basis(self, axis: int, x: np.ndarray, order: int) -> np.ndarray:
+        """Kernels at the nodes of an axis, or a derivative of them, at coordinates ``(m,)``: ``(m, n)``."""
+        kernel, nodes = self.kernels[axis], torch.tensor(self.lines[axis])
+        # Small enough for the processor's cache, with all components of the kernel.
+        size = max(1, _BLOCK // (len(nodes) * len(kernel.weights)))
+        parts = [kernel.between(some, nodes, order)[order] for some in torch.tensor(x).split(size)]
+        return torch.cat(parts).numpy()
 
     def store(self, group: h5py.Group) -> None:
         group.create_dataset("coefficients", data=self.coefficients)

@@ -15,15 +15,15 @@ from sciml.solution import KernelField, Rule
 NODES = (6, 4, 5)
 
 
-def made(dim, envelope):
+def made(dim, envelope, shape=NODES):
     box = Box((-0.5, 1.0, 0.0)[:dim], (1.5, 2.0, 0.7)[:dim])
     problem = Problem(domain=box, flux=grad, load=1.0, conditions=[Dirichlet(0.0, on="boundary")])
     generator = np.random.default_rng(dim)
     kernels = [
         SpectralMixture(envelope, *(torch.tensor(v) for v in generator.uniform(0.2, 2, (3, 3)))) for _ in range(dim)
     ]
-    lines = [np.linspace(a, b, n) for a, b, n in zip(box.lower, box.upper, NODES)]
-    return KernelField(problem, kernels, lines, generator.standard_normal(NODES[:dim]))
+    lines = [np.linspace(a, b, n) for a, b, n in zip(box.lower, box.upper, shape)]
+    return KernelField(problem, kernels, lines, generator.standard_normal(shape[:dim]))
 
 
 @pytest.mark.parametrize("envelope", [Gaussian(), Matern(2.5)], ids=str)
@@ -42,6 +42,18 @@ def test_sums_of_kernels_scattered_and_on_grids(dim, envelope):
         for axis in range(dim):
             orders = [int(axis == other) for other in range(dim)]
             np.testing.assert_allclose(gradients[:, axis], kernel.between(x, nodes, orders) @ c, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("envelope", [Gaussian(), Matern(2.5), Matern(3.3)], ids=str)
+def test_many_points_between_the_nodes_are_interpolated_to_rounding(envelope):
+    field = made(1, envelope, (16,))
+    fine = np.linspace(-0.5, 1.5, 1001)[:, None]
+    scale = np.abs(field.evaluate(fine)).max()
+    few = np.concatenate([field.evaluate(some) for some in np.array_split(fine, 20)])
+    slopes = np.concatenate([field.gradient(some) for some in np.array_split(fine, 20)])
+    assert not np.array_equal(field.evaluate(fine), few)
+    np.testing.assert_allclose(field.evaluate(fine), few, rtol=0, atol=1e-12 * scale)
+    np.testing.assert_allclose(field.gradient(fine), slopes, rtol=0, atol=1e-10 * np.abs(slopes).max())
 
 
 def test_second_derivatives_in_a_jet():
