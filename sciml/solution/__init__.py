@@ -9,6 +9,7 @@ from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.gaussian_process_field import GaussianProcessEvolution, GaussianProcessField
 from sciml.solution.grid_field import GridField
+from sciml.solution.kernel_field import KernelField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, Status, load_solution
 
@@ -30,6 +31,7 @@ __all__ = [
     "GaussianProcessEvolution",
     "GaussianProcessField",
     "GridField",
+    "KernelField",
     "NetworkEvolution",
     "NetworkField",
     "Rule",

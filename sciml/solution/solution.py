@@ -25,6 +25,7 @@ from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.gaussian_process_field import GaussianProcessEvolution, GaussianProcessField
 from sciml.solution.grid_field import GridField
+from sciml.solution.kernel_field import KernelField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.vtkhdf import write_vtkhdf
 
@@ -44,7 +45,7 @@ FORMAT = 2
 _KINDS = (
     *(FEField, NetworkField, FourierField, GridField, CellField, ExactField),
     *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
-    *(ChebyshevField, ChebyshevEvolution),
+    *(ChebyshevField, ChebyshevEvolution, KernelField),
     *(GaussianProcessField, GaussianProcessEvolution),
 )
 _FIELDS: dict[str, type[Field] | type[Evolution]] = {kind.kind: kind for kind in _KINDS}

@@ -127,7 +127,9 @@ class Mixture(Family):
         bell = np.exp(-a * t**2 / 2)
         bells = [bell, -a * t * bell, (a * a * t**2 - a) * bell]
         powers = _legendre(t, self.terms, order)
-        return [sum(math.comb(k, j) * powers[k - j] * bells[j][:, None] for j in range(k + 1)) for k in range(order + 1)]  # type: ignore[misc]
+        return [
+            sum(math.comb(k, j) * powers[k - j] * bells[j][:, None] for j in range(k + 1)) for k in range(order + 1)
+        ]  # type: ignore[misc]
 
 
 @dataclass(frozen=True)

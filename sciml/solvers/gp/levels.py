@@ -21,7 +21,7 @@ from sciml.solvers.gp.newton import NewtonError, Outcome, newton
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
 from sciml.solvers.gp.uncertainty import difference, posterior
 
-__all__ = ["Found", "Level", "Prior", "as_field", "estimated", "off_grid", "search", "solve_level"]
+__all__ = ["Found", "Level", "Prior", "as_field", "estimated", "first_grid", "off_grid", "search", "solve_level"]
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
@@ -181,7 +181,9 @@ def solve_level(
     linear = analyse(problem).linear
     start = None
     if before is not None and not linear:
-        values = along([own.at(axis.grid, 0) for own, axis in zip(before.system.axes, axes)], before.outcome.coefficients)
+        values = along(
+            [own.at(axis.grid, 0) for own, axis in zip(before.system.axes, axes)], before.outcome.coefficients
+        )
         start = along([system.fits[a] for a in range(len(axes))], values)
     outcome = newton(
         system,
@@ -205,8 +207,7 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
         No prior gave a solution.
     """
     rows = rows_along(problem)
-    signals = [signals_along(problem, axis, rows) for axis in range(len(bounds_of(problem)))]
-    shape = _first_shape(problem, signals, options)
+    signals, shape = first_grid(problem, rows, options)
     tried, failure, good = [], None, _GOOD[len(shape)]
     best: Level | None = None
     while True:
@@ -269,9 +270,7 @@ def estimated(found: Found) -> ErrorEstimate | None:
     if finer is None:
         return None
     lines = [_between(axis.grid, _OFF_POINTS[len(level.shape)]) for axis in finer.system.axes]
-    l2, h1 = difference(
-        level.system, level.outcome.coefficients, finer.system, finer.outcome.coefficients, lines
-    )
+    l2, h1 = difference(level.system, level.outcome.coefficients, finer.system, finer.outcome.coefficients, lines)
     return ErrorEstimate(
         relative_l2=l2,
         relative_h1=h1,
@@ -320,6 +319,20 @@ def _grid(signals: Signals, n: int, options: Any) -> list[float]:
     if options.components is not None:
         return np.linspace(0.0, top, options.components).tolist()
     return frequency_grid(top, signals.length, _SPACING)
+
+
+def first_grid(problem: Problem, rows: Sequence[Sequence[Row]], options: Any) -> tuple[list[Signals], tuple[int, ...]]:
+    """What is known along each axis, and the points to start with.
+
+    Raises
+    ------
+    DomainError
+        Load or data are not finite.
+    OptionError
+        Points that are given cannot carry them, or more are needed than are taken by default.
+    """
+    signals = [signals_along(problem, axis, rows) for axis in range(len(bounds_of(problem)))]
+    return signals, _first_shape(problem, signals, options)
 
 
 def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> tuple[int, ...]:

@@ -143,7 +143,9 @@ class _Linear:
         self._dense: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
         if len(system.axes) == 1:
             self.kind, direct = "dense factorisation", True
-            terms = [np.broadcast_to(s, system.shape)[:, None] * system.matrix(0, len(k.axes)) for k, s in slopes.items()]
+            terms = [
+                np.broadcast_to(s, system.shape)[:, None] * system.matrix(0, len(k.axes)) for k, s in slopes.items()
+            ]
             factors = scipy.linalg.svd(system.tests[0] @ sum(terms) @ system.free[0], check_finite=False)
             self._inverse: Callable[[np.ndarray], np.ndarray] = lambda right: _least_squares(factors, right)
         else:

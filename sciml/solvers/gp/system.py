@@ -136,8 +136,8 @@ def _leaving_sides(problem: Problem) -> set[int]:
             found.add(side)
         elif outward.max() > 0:
             raise UnsupportedError(
-                f"A law without diffusion enters and leaves through side {problem.domain.boundary_names[side]!r}, which "
-                f"has data all along; prescribe them where it enters alone, or use fenics."
+                f"a law without diffusion enters and leaves through side {problem.domain.boundary_names[side]!r}, which "
+                f"has data all along"
             )
     return found
 
@@ -388,9 +388,7 @@ class System:
         """The equation on the grid, and its derivatives by the entries of the jet, as arrays or single numbers."""
         return self._evaluate(coefficients, slopes=True)
 
-    def _evaluate(
-        self, coefficients: np.ndarray, slopes: bool
-    ) -> tuple[np.ndarray, dict[Derivative, np.ndarray]]:
+    def _evaluate(self, coefficients: np.ndarray, slopes: bool) -> tuple[np.ndarray, dict[Derivative, np.ndarray]]:
         if self._static is None:
             with torch.no_grad():
                 self._static = self.operator.static(self.points)

@@ -133,7 +133,10 @@ def posterior(
     """The posterior around a solution, with the prior scaled to its mean square."""
     size = float(np.sqrt(np.mean(system.values(coefficients) ** 2)))
     prior = np.prod(
-        [np.einsum("ij,jk,ik->", q, a.covariance, q) / len(q) for q, a in zip(_values(system), system.axes, strict=True)]
+        [
+            np.einsum("ij,jk,ik->", q, a.covariance, q) / len(q)
+            for q, a in zip(_values(system), system.axes, strict=True)
+        ]
     )
     kind = DensePosterior if np.prod(system.free_shape) <= _LARGEST_DENSE else KroneckerPosterior
     return kind(system, slopes, noise, size / float(np.sqrt(prior)))
