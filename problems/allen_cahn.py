@@ -129,6 +129,7 @@ class ThreeScales(_Forced):
     Source: Fang et al., ICLR 2024 (arXiv 2311.04465), formulas and intervals from its code.
     """
 
+    also_named = ("allen_cahn/multiscale_2d",)
     length = parameter(1.0, above=0, unit="length", doc="edge of the square")
 
     def domain(self):

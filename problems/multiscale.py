@@ -209,6 +209,7 @@ class ThreeScales(_Poisson):
     Source: Fang et al., ICLR 2024 (arXiv 2311.04465), formulas and intervals from its code.
     """
 
+    also_named = ("poisson/multiscale_1d",)
     third = parameter("cos", choices=("cos", "sin"), doc="shape of the fastest wave")
 
     def exact(self, x):

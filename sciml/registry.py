@@ -34,6 +34,7 @@ __all__ = [
     "fingerprint",
     "load_problem",
     "load_solver",
+    "other_names",
     "problem_classes",
     "problem_key",
     "solver_names",
@@ -77,6 +78,24 @@ def problem_classes() -> dict[str, type[Problem]]:
     return dict(sorted(found.items()))
 
 
+@cache
+def other_names() -> dict[str, str]:
+    """Further names of problems, as the class attribute `also_named` of their own gives them: name → catalogue name.
+
+    Raises
+    ------
+    DeclarationError
+        A further name that another problem has.
+    """
+    classes, found = problem_classes(), {}
+    for name, cls in classes.items():
+        for other in vars(cls).get("also_named", ()):
+            if other in classes or other in found:
+                raise DeclarationError(f"{cls} is also named {other!r}, which is another problem; choose another name.")
+            found[other] = name
+    return found
+
+
 def load_problem(name: str, *, member: Sequence[int] | None = None, **parameters: Any) -> Problem:
     """Get a problem by its catalogue name or from a user's file.
 
@@ -106,6 +125,7 @@ def load_problem(name: str, *, member: Sequence[int] | None = None, **parameters
 
 def _from_catalogue(name: str, parameters: dict[str, Any]) -> Problem:
     classes = problem_classes()
+    name = other_names().get(name, name)
     if name not in classes:
         raise unknown_name("problem", name, classes, "`sciml list` shows all; a file's path ends in .py.")
     problem = classes[name](**parameters)

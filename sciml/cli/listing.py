@@ -66,6 +66,7 @@ def problem_facts(problem: Problem) -> dict[str, Any]:
     }
     return {
         "problem": problem.name,
+        "also_named": list(vars(type(problem)).get("also_named", ())),
         "title": problem.title,
         "description": inspect.getdoc(type(problem)) or "",
         "domain": repr(problem.domain),
@@ -94,7 +95,8 @@ def _time(problem: Problem) -> dict[str, Any] | None:
 def print_problem(problem: Problem, with_options: bool) -> None:
     """Print one problem for people."""
     facts = problem_facts(problem)
-    console.print(f"[bold]{facts['problem']}[/bold]")
+    others = f", also {', '.join(facts['also_named'])}" if facts["also_named"] else ""
+    console.print(f"[bold]{facts['problem']}[/bold]{others}")
     console.print(escape(facts["description"]), highlight=False)
     console.print()
     _print_parameters(facts["parameters"])

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import ufl
@@ -175,6 +175,7 @@ class Problem:
     """
 
     name: str = ""
+    also_named: ClassVar[tuple[str, ...]] = ()
     title: str = ""
     domain: Any = None
     fields: Mapping[str, FieldKind] = {"u": scalar}

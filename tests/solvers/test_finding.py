@@ -71,6 +71,23 @@ def test_names_of_classes(name, snake):
     assert registry._snake(name) == snake
 
 
+def test_a_problem_by_another_name():
+    problem = load_problem("poisson/multiscale_1d", third="sin")
+    assert problem.name == problem.source == "multiscale/three_scales"
+    assert problem.parameters.plain()["third"] == "sin"
+    assert "poisson/multiscale_1d" not in registry.problem_classes()
+
+
+def test_two_problems_of_one_further_name(monkeypatch):
+    class Twin(Problem):
+        also_named = ("poisson/multiscale_1d",)
+
+    classes = {"multiscale/three_scales": type(load_problem("multiscale/three_scales")), "own/twin": Twin}
+    monkeypatch.setattr(registry, "problem_classes", lambda: classes)
+    with pytest.raises(DeclarationError, match="also named 'poisson/multiscale_1d', which is another"):
+        registry.other_names.__wrapped__()
+
+
 def test_a_problem_by_name():
     problem = load_problem("poisson/peak", sharpness=500)
     assert (problem.name, problem.source, problem.parameters["sharpness"]) == ("poisson/peak", "poisson/peak", 500.0)

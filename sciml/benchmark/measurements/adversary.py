@@ -203,7 +203,7 @@ def _near(points: np.ndarray, centre: np.ndarray) -> float:
 
 
 def _objective(adversary: Adversary, points: np.ndarray, rho: np.ndarray) -> float:
-    """The objective mean(ρ π) − β mean|∇_ξ π|² with exact derivatives of the flow."""
+    """The objective mean(ρ π) − β mean|∇_ξ π|² in the plane, with exact derivatives of the flow."""
     x = torch.tensor(points, requires_grad=True)
     log_density = adversary.flow.log_relative_density(x)
     (slope,) = torch.autograd.grad(log_density.sum(), x)

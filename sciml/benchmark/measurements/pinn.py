@@ -127,7 +127,7 @@ def adam_with_adversary(
     )
 
 
-def ten_dimensions(cpu_seconds: float = 60.0, seed: int = 0) -> dict[str, float]:
+def ten_dimensions(cpu_seconds: float = 120.0, seed: int = 0) -> dict[str, float]:
     """A nonlinear law in ten dimensions, with and without the adversary, for the same CPU seconds.
 
     Gauss–Newton on 6000 points, 3000 of which are replaced every 20 steps, and 600 on the boundary with a large weight,
@@ -148,6 +148,8 @@ def ten_dimensions(cpu_seconds: float = 60.0, seed: int = 0) -> dict[str, float]
 
 
 _TEN_DIMENSIONS: dict[str, Any] = {
+    "width": 24,
+    "depth": 2,
     "features": "plain",
     "points": 3000,
     "budget": 6000,

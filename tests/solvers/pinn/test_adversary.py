@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 
 from sciml import Box, MeshDomain
 from sciml.benchmark.measurements._obstacle import best_density
+from sciml.benchmark.measurements.adversary import _cells as cells
+from sciml.benchmark.measurements.adversary import _objective as objective
 from sciml.errors import DomainError, OptionError
 from sciml.problem import box_mesh
 from sciml.registry import load_problem
@@ -21,27 +22,12 @@ def bump(sharpness, *centres):
     return lambda x: sum(np.exp(-sharpness * ((x[:, :2] - c) ** 2).sum(axis=1)) for c in centres)
 
 
-def cells(n):
-    places = (2 * np.arange(n) + 1) / n - 1
-    return np.stack(np.meshgrid(places, places, indexing="ij"), axis=-1).reshape(-1, 2)
-
-
 def improved(residual, steps, domain=SQUARE, seed=0, **options):
     generator = np.random.default_rng(seed)
     adversary = Adversary(domain, options=AdversaryOptions(**(SMALL | options)), generator=generator)
     for _ in range(steps // 25):
         adversary.improve(residual, 25, generator)
     return adversary, generator
-
-
-def objective(adversary, points, rho):
-    """J / mean(r²) of the flow on a grid."""
-    x = torch.tensor(points, requires_grad=True)
-    value = adversary.flow.log_relative_density(x)
-    (slope,) = torch.autograd.grad(value.sum(), x)
-    density = value.detach().exp()
-    steepness = ((slope * adversary.flow.extent) ** 2).sum(dim=1)
-    return float((torch.tensor(rho) * density - adversary.options.beta * density**2 * steepness).mean())
 
 
 def test_the_best_density_fulfils_its_conditions():
