@@ -1,1 +1,0 @@
-"""Gaussian-process solver with Kronecker structure."""
