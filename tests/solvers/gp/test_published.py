@@ -179,7 +179,7 @@ def test_sigterm_saves_and_resuming_goes_on_to_the_same_bits(tmp_path):
 
 
 def test_what_was_there_before_it_diverged():
-    solution = small(learning_rate=300.0)
+    solution = small(learning_rate=30.0)
     assert solution.status == "diverged"
     assert solution.residual is None
     assert np.isfinite(solution.evaluate(np.linspace(0, 1, 5)[:, None])).all()
