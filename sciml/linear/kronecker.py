@@ -12,12 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sciml.errors import DivergenceError
+
 __all__ = ["KroneckerCovariance", "along"]
 
 
 def along(matrix: Tensor, values: Tensor, axis: int) -> Tensor:
     """A matrix ``(m, n)`` times an array along one of its axes."""
-    return torch.movedim(torch.tensordot(matrix, values, ([1], [axis])), 0, axis)
+    first = torch.movedim(values, axis, 0)
+    product = matrix @ first.reshape(len(first), -1)
+    return torch.movedim(product.reshape(len(matrix), *first.shape[1:]), 0, axis)
 
 
 class KroneckerCovariance:
@@ -30,13 +34,13 @@ class KroneckerCovariance:
 
     Raises
     ------
-    torch.linalg.LinAlgError
-        A factor that is not positive definite.
+    DivergenceError
+        A factor that is not positive definite, or not finite.
     """
 
     def __init__(self, factors: Sequence[Tensor]) -> None:
         self.factors = tuple(factors)
-        self._roots = [torch.linalg.cholesky(factor.detach()) for factor in self.factors]
+        self._roots = [_root(factor.detach(), axis) for axis, factor in enumerate(self.factors)]
         self.shape = tuple(len(factor) for factor in self.factors)
 
     def solve_along(self, values: Tensor, axis: int) -> Tensor:
@@ -58,6 +62,15 @@ class KroneckerCovariance:
             total *= n
         parts = [total // n * _LogDeterminant.apply(k, r) for n, k, r in zip(self.shape, self.factors, self._roots)]
         return torch.stack(parts).sum()
+
+
+def _root(matrix: Tensor, axis: int) -> Tensor:
+    root, wrong = torch.linalg.cholesky_ex(matrix)
+    if int(wrong) or not bool(torch.isfinite(torch.diagonal(root)).all()):
+        raise DivergenceError(
+            f"The covariance along axis {axis} is not positive definite; take a larger jitter, or other scales."
+        )
+    return root
 
 
 class _Solve(torch.autograd.Function):

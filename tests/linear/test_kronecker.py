@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from sciml.errors import DivergenceError
 from sciml.linear.kronecker import KroneckerCovariance, along
 
 SHAPES = [(5,), (4, 3), (3, 2, 4)]
@@ -49,6 +50,8 @@ def test_along_an_axis(axis):
     np.testing.assert_allclose(along(matrix, values, axis), torch.einsum(equation, matrix, values), rtol=1e-14)
 
 
-def test_indefinite_matrices_raise():
-    with pytest.raises(torch.linalg.LinAlgError):
-        KroneckerCovariance([-torch.eye(3, dtype=torch.float64)])
+@pytest.mark.parametrize("wrong", [-1.0, np.nan])
+def test_indefinite_matrices_raise(wrong):
+    good = torch.eye(3, dtype=torch.float64)
+    with pytest.raises(DivergenceError, match="along axis 1"):
+        KroneckerCovariance([good, wrong * good])

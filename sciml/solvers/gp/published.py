@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sciml.errors import OptionError, UnsupportedError
+from sciml.errors import DivergenceError, OptionError, UnsupportedError
 from sciml.forms import Derivative, PointwiseOperator, boundary_residual, rows_with_flux, strong_residual
 from sciml.linear.kernels import Envelope, Gaussian, Matern, ProductKernel, SpectralMixture
 from sciml.linear.kronecker import KroneckerCovariance, along
@@ -202,7 +202,7 @@ class PublishedEstimator:
             self._boundary = list(self._sides())
         self._keys = {key for op in (self._residual, *(b.operator for b in self._boundary)) for key in op.keys}
         self.order = max((key.axes.count(axis) for key in self._keys for axis in key.axes), default=0)
-        self.theta = self._start()
+        self.theta = self._before = self._start()
         self.adam = _Adam(options.learning_rate)
 
     # -- the density -------------------------------------------------------------------------------------
@@ -237,15 +237,18 @@ class PublishedEstimator:
     # -- training ----------------------------------------------------------------------------------------
 
     def step(self) -> Report:
-        """One step of Adam on −J."""
+        """One step of Adam on −J; where J is not finite any more, the unknowns before the last step come back."""
         theta = self.theta.detach().requires_grad_()
         try:
             density, residual = self.log_density(theta)
-        except torch.linalg.LinAlgError:
-            return Report(math.nan, "Adam", "the covariance is not positive definite any more")
-        (gradient,) = torch.autograd.grad(-density, theta)
-        self.theta = self.adam.moved(self.theta, gradient)
+        except DivergenceError:
+            density = residual = torch.full((), math.nan)
         value, rms = float(density.detach()), _root_mean_square(residual)
+        if math.isfinite(value):
+            (gradient,) = torch.autograd.grad(-density, theta)
+            self._before, self.theta = self.theta, self.adam.moved(self.theta, gradient)
+        else:
+            self.theta = self._before
         return Report(-value, "Adam", f"log density {value:.4g}, residual {rms:.2e}")
 
     def residual(self) -> float:
@@ -275,7 +278,7 @@ class PublishedEstimator:
             "points_per_axis": list(self.shape),
             "envelope": str(self.envelope),
             "spectrum": spectrum,
-            "noise": {"boundary": math.exp(-0.5 * float(log_tau)), "equation": math.exp(-0.5 * float(log_v))},
+            "log_precision": {"boundary": float(log_tau), "equation": float(log_v)},
         }
 
     def _start(self) -> Tensor:

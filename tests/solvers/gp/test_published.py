@@ -178,6 +178,13 @@ def test_sigterm_saves_and_resuming_goes_on_to_the_same_bits(tmp_path):
     assert np.array_equal(small(tmp_path, resume=True).field.coefficients, small().field.coefficients)
 
 
+def test_what_was_there_before_it_diverged():
+    solution = small(learning_rate=30.0)
+    assert solution.status == "diverged"
+    assert solution.residual is None
+    assert np.isfinite(solution.evaluate(np.linspace(0, 1, 5)[:, None])).all()
+
+
 def test_another_training_is_refused(tmp_path):
     small(tmp_path, steps=3)
     with pytest.raises(OptionError, match="learning_rate"):
