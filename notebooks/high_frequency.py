@@ -41,7 +41,7 @@ plt.rcParams |= {"figure.constrained_layout.use": True, "axes.grid": True, "grid
 
 # %% tags=["parameters"]
 QUICK = os.environ.get("SCIML_NOTEBOOK_QUICK") == "1"
-POINTS = (220, 300) if QUICK else (210, 220, 240, 260, 280, 300, 340, 400)  # on an interval
+POINTS = (220, 300) if QUICK else (210, 220, 240, 260, 300, 340, 380, 420, 460)  # on an interval
 PLANE = (60, 100) if QUICK else (48, 56, 64, 80, 100, 140, 200)  # along each axis of the square
 
 # %% [markdown]
