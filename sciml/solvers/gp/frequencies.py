@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sciml.errors import DomainError
-from sciml.forms import strong_residual
+from sciml.forms import PointwiseOperator, strong_residual
 from sciml.problem import Problem
 from sciml.solvers.gp.features import Mixture
 from sciml.solvers.gp.system import Row, bounds_of
@@ -23,7 +23,7 @@ from sciml.solvers.gp.system import Row, bounds_of
 __all__ = ["Signals", "frequency_grid", "picked", "signals_along"]
 
 _FINE, _FINEST = 2048, 65_536
-_LINES = 6
+_LINES, _SAMPLES = 6, 512
 _KAISER = 28.0
 _PADDING = 4
 _PRESENT = 1e-9
@@ -88,8 +88,9 @@ def _signals(problem: Problem, axis: int, rows: Sequence[Sequence[Row]], n: int)
     x = np.linspace(*bounds[axis], n)
     operator = strong_residual(problem)
     loads, traces = [], []
-    for _ in range(_LINES if len(bounds) > 1 else 1):
-        points = np.tile([generator.uniform(a, b) for a, b in bounds], (n, 1))
+    places = _places(operator, generator.uniform(*np.transpose(bounds), (_SAMPLES, len(bounds))))
+    for place in places[: _LINES if len(bounds) > 1 else 1]:
+        points = np.tile(place, (n, 1))
         points[:, axis] = x
         loads.append(_finite(problem, operator.at(points).reshape(n), points, "load"))
         for row in (row for a, own in enumerate(rows) if a != axis for row in own):
@@ -101,6 +102,13 @@ def _signals(problem: Problem, axis: int, rows: Sequence[Sequence[Row]], n: int)
     if not kept:
         source = "boundary" if lines else "nothing"
     return Signals(x, np.array([*kept, *lines]).reshape(-1, n).T, source)
+
+
+def _places(operator: PointwiseOperator, points: np.ndarray) -> np.ndarray:
+    """Points that lines go through: one half where the load is largest, since a source may be anywhere, one at random."""
+    size = np.nan_to_num(np.abs(operator.at(points)), nan=np.inf)
+    largest = points[np.argsort(-size, kind="stable")[: _LINES // 2]]
+    return np.concatenate([largest, points[: _LINES - len(largest)]])
 
 
 def _finite(problem: Problem, values: np.ndarray, points: np.ndarray, what: str) -> np.ndarray:
