@@ -1,4 +1,4 @@
-"""The Gaussian-process solver on high frequencies: errors without tuning, CPU seconds, and what it knows of its errors."""
+"""The Gaussian-process solver on high frequencies: errors, CPU seconds, and what it knows of its errors."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
 _FULLEST = 0.7
 _GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
-_MARGIN, _GROWTH = 28, 1.5
+_MARGIN, _GROWTH, _PATIENCE = 28, 1.5, 2
 _FEWEST = 40
 _MOST = {1: 2400, 2: 400, 3: 120}
 _OFF_POINTS = {1: 4000, 2: 300, 3: 48}
@@ -208,7 +208,7 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     """
     rows = rows_along(problem)
     signals, shape = first_grid(problem, rows, options)
-    tried, failure, good = [], None, _GOOD[len(shape)]
+    tried, failure, failures, good = [], None, 0, _GOOD[len(shape)]
     best: Level | None = None
     while True:
         for prior in _priors(problem, signals, shape, options):
@@ -229,7 +229,8 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
             break
         most = _MOST[len(shape)]
         larger = tuple(min(most, round(_GROWTH * n)) for n in shape)
-        if larger == shape:
+        failures += best is None
+        if larger == shape or failures == _PATIENCE:
             break
         shape = larger
     if best is None:
@@ -400,6 +401,6 @@ def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
         floor = max(_TAIL * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
         above = np.flatnonzero(sizes > floor)
         last = int(above[-1]) + 1 if len(above) else 1
-        if last < 0.85 * n and floor < _ROUGH * sizes.max() or n > 8 * len(axis.grid):
+        if (last < 0.85 * n and floor < _ROUGH * sizes.max()) or n > 8 * len(axis.grid):
             return found[: max(last, 2)]
         n = int(1.5 * n)

@@ -24,12 +24,12 @@ __all__ = ["KroneckerInverse", "NewtonError", "Outcome", "newton"]
 
 Slopes = dict[Derivative, np.ndarray]
 
-_ILL, _ZERO = 1e5, 1e-13
-_RESTART, _CYCLES = 80, 3
-_GMRES, _GMRES_IN_NEWTON, _GOOD_ENOUGH = 1e-11, 1e-6, 1e-3
+_ILL, _ZERO = 1e8, 1e-13
+_RESTART, _CYCLES = 120, 1
+_GMRES, _GMRES_IN_NEWTON, _GOOD_ENOUGH = 1e-11, 1e-5, 1e-3
 _SMALLEST_STEP, _ROUNDING = 2.0**-7, 1e-6
 _CORRECTIONS, _NOTHING = 3, 1e-15
-_LARGEST_DENSE = 1600
+_LARGEST_DENSE = 700
 
 
 class NewtonError(ArithmeticError):
