@@ -158,7 +158,7 @@ def gp_random_loads() -> dict[str, float]:
     Returns
     -------
     dict
-        ``"median relative L2"``, ``"largest relative L2"``, ``"above 1e-3 and called converged"`` (a number of problems)
+        ``"median relative L2"``, ``"largest relative L2"``, ``"above 1e-3 and called converged"`` (how many)
         and, for the largest ratio of error to estimate among errors above 1e-12, ``"error over estimate"``.
     """
     generator = np.random.default_rng(6)

@@ -37,7 +37,10 @@ _FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
 _MORE = {1: 1.3, 2: 1.2, 3: 1.08}
 
-Report, Within = Callable[[str], None], Callable[[], bool]
+_HALF, _ROUGH_RESIDUAL = "half of the functions of a band", 1e-3
+
+Report = Callable[[str], None]
+Within = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def solve_level(
         max_iterations=options.max_iterations,
         within=within,
     )
+    outcome.coefficients = system.with_mean(outcome.coefficients)
     return Level(prior, system, outcome, *off_grid(system, outcome))
 
 
@@ -212,6 +216,8 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     best: Level | None = None
     while True:
         for prior in _priors(problem, signals, shape, options):
+            if prior.origin == _HALF and (best is None or best.indicator < _ROUGH_RESIDUAL):
+                continue
             label = f"{' × '.join(map(str, shape))} points, {prior.origin}"
             report(label)
             try:
@@ -235,7 +241,7 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
         shape = larger
     if best is None:
         raise DivergenceError(
-            f"gp on {problem!r}: {failure}; give more `points_per_axis`, another solver, or an easier load to start with."
+            f"gp on {problem!r}: {failure}; give more `points_per_axis`, or an easier load to start with."
         )
     status, reason = _judged(best, options, within)
     finer = _finer(problem, rows, best, options, within, report) if options.measure_error and within() else None
@@ -302,7 +308,10 @@ def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], 
     tops = [_top(own, n, options) for own, n in zip(signals, shape, strict=True)]
     bands = [Band.of(*ends, top, int(_FULLEST * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
     flat = Prior(list(bands), "all frequencies of a band")
-    return {"spectrum": [peaks], "band": [flat], "auto": [peaks, flat]}[options.frequencies]
+    # Where data are rough, half as many functions as points are fitted more stably.
+    half = [Band.of(*ends, top, int(0.45 * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
+    halved = Prior(list(half), _HALF)
+    return {"spectrum": [peaks], "band": [flat, halved], "auto": [peaks, flat, halved]}[options.frequencies]
 
 
 def _top(signals: Signals, n: int, options: Any) -> float:
@@ -349,7 +358,7 @@ def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> 
         most = _MOST[len(signals)]
         if needed > most:
             raise OptionError(
-                f"The load of {problem!r} has {needed // 2} waves along axis {axis}, which take at least {needed} points; "
+                f"The load of {problem!r} has {needed // 2} waves along axis {axis}, which take {needed} points; "
                 f"give `points_per_axis` if there is memory and time for so many (by default at most {most})."
             )
         shape.append(int(np.clip(n, _FEWEST, most)))
@@ -363,7 +372,7 @@ def _refuse_aliases(problem: Problem, axis: int, signals: Signals, n: int) -> No
     if n < needed:
         raise OptionError(
             f"points_per_axis={n} cannot carry the load of {problem!r}: it has up to {top * signals.length:.4g} waves "
-            f"along axis {axis}, and fewer than two points a wave are taken for a slower one; give at least {needed}."
+            f"along axis {axis}, and with fewer than two points each they look slower; give at least {needed}."
         )
 
 

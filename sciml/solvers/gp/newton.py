@@ -1,10 +1,11 @@
 """Solving the equations of a :class:`~sciml.solvers.gp.system.System`.
 
-On one axis the linearised equations are a small dense matrix. On several they are, with coefficients averaged across the
-other axes, a Kronecker sum A₀ ⊗ I + I ⊗ A₁ + …, which is solved by diagonalising the matrix of each axis (R. E. Lynch, J. R.
-Rice, D. H. Thomas, Numer. Math. 6 (1964) 185). An axis whose eigenvectors are far from orthogonal, as those of advection
-and of time, keeps its Schur form and is solved by back substitution for all eigenvalues of the others at once. That is
-exact for constant coefficients; for all others it preconditions GMRES. Newton's method is around both.
+On one axis the linearised equations are a small dense matrix. On several they are, with coefficients averaged across
+the other axes, a Kronecker sum A₀ ⊗ I + I ⊗ A₁ + …, which is solved by diagonalising the matrix of each axis (R. E.
+Lynch, J. R. Rice, D. H. Thomas, Numer. Math. 6 (1964) 185). An axis whose eigenvectors are far from orthogonal, as
+those of advection and of time can be, keeps its Schur form and is solved by back substitution for all eigenvalues of
+the others at once. That is exact for constant coefficients; for all others it preconditions GMRES. Newton's method is
+around both.
 """
 
 from __future__ import annotations
