@@ -21,8 +21,8 @@
 # 3. the error against the number of points, beside Chebyshev collocation, and the residual between the points, which
 #    tells the error without knowing the truth.
 #
-# All curves come from the runs in this notebook. Model: S. Fang et al., *Solving High Frequency and Multi-Scale PDEs with
-# Gaussian Processes*, ICLR 2024, arXiv 2311.04465. The estimator is another one: `docs/gp.md` says how it differs.
+# All curves come from the runs in this notebook. Model: S. Fang et al., *Solving High Frequency and Multi-Scale PDEs
+# with Gaussian Processes*, ICLR 2024, arXiv 2311.04465. The estimator is another one: `docs/gp.md` says how it differs.
 
 # %%
 import os
@@ -71,8 +71,8 @@ plt.show()
 # %% [markdown]
 # ## The spectrum that was found
 #
-# Bars are the amplitudes of the load's waves, marks the frequencies of the prior. The wave with the smallest amplitude in
-# the solution is the largest in the load.
+# Bars are the amplitudes of the load's waves, marks the frequencies of the prior. The wave with the smallest amplitude
+# in the solution is the largest in the load.
 
 # %%
 problem = sciml.load_problem("multiscale/three_scales")

@@ -39,7 +39,6 @@ TINY = {
     "width": 6,
     "depth": 1,
     "points": 24,
-    "points_per_axis": 24,
     "budget": 48,
     "add": 8,
     "candidates": 200,

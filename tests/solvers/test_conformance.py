@@ -120,7 +120,7 @@ class TestChebyshev(SolverConformance):
 
 class TestGp(SolverConformance):
     solver = "gp"
-    options = {"points_per_axis": 40}
+    options = {"points_per_axis": 60}
     tolerances = {
         "poisson_1d": 1e-9,
         "poisson_2d": 1e-9,

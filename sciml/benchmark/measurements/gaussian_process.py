@@ -1,4 +1,4 @@
-"""The Gaussian-process solver on high frequencies: errors without tuning, CPU seconds, and what it knows of its errors."""
+"""The Gaussian-process solver on high frequencies: errors, CPU seconds, and what it knows of its errors."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def gp_random_loads() -> dict[str, float]:
     Returns
     -------
     dict
-        ``"median relative L2"``, ``"largest relative L2"``, ``"above 1e-3 and called converged"`` (a number of problems)
+        ``"median relative L2"``, ``"largest relative L2"``, ``"above 1e-3 and called converged"`` (how many)
         and, for the largest ratio of error to estimate among errors above 1e-12, ``"error over estimate"``.
     """
     generator = np.random.default_rng(6)
@@ -296,7 +296,12 @@ def gp_beside_others(published_seconds: float = 250.0) -> dict[str, float]:
                 if error <= 1e-8:
                     break
             found |= measured
-    options = {"estimator": "published", "points_per_axis": 400, "top_frequency": 20.0, "cpu_seconds": published_seconds}
+    options = {
+        "estimator": "published",
+        "points_per_axis": 400,
+        "top_frequency": 20.0,
+        "cpu_seconds": published_seconds,
+    }
     return found | _timed("published", problems["sin 100x"], "gp", **options)[0]
 
 

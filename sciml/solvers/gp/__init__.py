@@ -52,20 +52,20 @@ class GpOptions(PublishedOptions):
 class GpSolver(Solver):
     """The posterior of a Gaussian process, given the equation on a grid and the conditions on the sides.
 
-    The prior is a product of one kernel for each axis, whose spectrum has its mass where the load has: around the lines
-    of its spectrum (of data on the sides, where there is no load), or all over a band. Written as functions with random
-    weights, it needs no kernel matrix: the posterior's mean without noise is one linear solve, by small matrices of each
-    axis where coefficients are constant, else by GMRES around that; nonlinear laws take Newton's method. Time is one
-    more axis. The residual between the points of the grid, which nothing has made small, chooses among priors and
-    grids and says how good the result is, without a truth.
+    The prior is a product of one kernel for each axis, whose spectrum has its mass where the load has: around the
+    lines of its spectrum (of data on the sides, where there is no load), or all over a band. Written as functions with
+    random weights, it needs no kernel matrix: the posterior's mean without noise is one linear solve, by small
+    matrices of each axis where coefficients are constant, else by GMRES around that; nonlinear laws take Newton's
+    method. Time is one more axis. The residual between the points of the grid, which nothing has made small, chooses
+    among priors and grids and says how good the result is, without a truth.
 
     That is the mean of the posterior for given frequencies and widths. The published method maximises the joint density
     of grid values, weights, widths and frequencies instead; `estimator=published` does that, in many thousand steps.
 
     Notes
     -----
-    Good values: the defaults. Errors of smooth solutions are 1e-9 and below. `band` takes more functions than `spectrum`
-    and misses nothing up to its end.
+    Good values: the defaults. Errors of smooth solutions are 1e-9 and below. `band` takes more functions than
+    `spectrum` and misses nothing up to its end.
 
     When it breaks: Kinks and layers thinner than three points; the residual and the measured error say so. Data on an
     outflow follow from those on the inflow and are not used, but looked at in `off_grid_boundary`.

@@ -5,14 +5,15 @@ With s = x − centre the Gaussian-mixture kernel of one frequency f and inverse
     exp(−r² (s − s′)²/2) cos 2πf(s − s′) = Σ_k [φ_k(s) cos 2πfs] [φ_k(s′) cos 2πfs′] + the same with sines,
     φ_k(s) = exp(−r² s²/2) (r s)^k / √k!,
 
-which converges once k is well above (r length/2)². A function drawn from the prior is a sum of features with independent
-standard normal weights. Features of one envelope are nearly dependent; the same functions are written as Legendre
-polynomials times the envelope, so that no digits are lost, and the prior is the covariance of their coefficients.
+which converges once k is well above (r length/2)². A function drawn from the prior is a sum of features with
+independent standard normal weights. Features of one envelope are nearly dependent; the same functions are written as
+Legendre polynomials times the envelope, so that no digits are lost, and the prior is the covariance of their
+coefficients.
 
 Where all frequencies up to a highest one count alike, the prior is that of a flat spectrum, with the kernel sin(c(x −
-x′))/(x − x′). Its principal functions are the prolate spheroidal wave functions (D. Slepian, H. O. Pollak, Bell Syst. Tech. J.
-40 (1961) 43), found from the tridiagonal matrix of the differential operator they share (H. Xiao, V. Rokhlin, N. Yarvin,
-Inverse Problems 17 (2001) 805).
+x′))/(x − x′). Its principal functions are the prolate spheroidal wave functions (D. Slepian, H. O. Pollak, Bell
+Syst. Tech. J. 40 (1961) 43), found from the tridiagonal matrix of the differential operator they share (H. Xiao, V.
+Rokhlin, N. Yarvin, Inverse Problems 17 (2001) 805).
 
 No kernel matrix is inverted and nothing is added to a diagonal.
 """
@@ -212,7 +213,7 @@ def _legendre(t: np.ndarray, n: int, order: int) -> list[np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Axis:
-    """The functions of a family, combined so that they are orthonormal on a uniform grid: Σ_i q_j(x_i) q_l(x_i) = δ_jl.
+    """Functions of a family, combined to be orthonormal on a uniform grid: Σ_i q_j(x_i) q_l(x_i) = δ_jl.
 
     Attributes
     ----------

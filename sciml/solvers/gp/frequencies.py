@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from sciml.errors import DomainError
-from sciml.forms import strong_residual
+from sciml.forms import PointwiseOperator, strong_residual
 from sciml.problem import Problem
 from sciml.solvers.gp.features import Mixture
 from sciml.solvers.gp.system import Row, bounds_of
@@ -23,8 +24,8 @@ from sciml.solvers.gp.system import Row, bounds_of
 __all__ = ["Signals", "frequency_grid", "picked", "signals_along"]
 
 _FINE, _FINEST = 2048, 65_536
-_LINES = 6
-_KAISER = 28.0
+_LINES, _SAMPLES = 6, 512
+_KAISER, _ROUNDING = 28.0, 1e-11
 _PADDING = 4
 _PRESENT = 1e-9
 _PLENTY = 14
@@ -88,19 +89,38 @@ def _signals(problem: Problem, axis: int, rows: Sequence[Sequence[Row]], n: int)
     x = np.linspace(*bounds[axis], n)
     operator = strong_residual(problem)
     loads, traces = [], []
-    for _ in range(_LINES if len(bounds) > 1 else 1):
-        points = np.tile([generator.uniform(a, b) for a, b in bounds], (n, 1))
+    places = _places(operator, generator.uniform(*np.transpose(bounds), size=(_SAMPLES, len(bounds))))
+    for place in places[: _LINES if len(bounds) > 1 else 1]:
+        points = np.tile(place, (n, 1))
         points[:, axis] = x
         loads.append(_finite(problem, operator.at(points).reshape(n), points, "load"))
         for row in (row for a, own in enumerate(rows) if a != axis for row in own):
             on_side = points.copy()
             on_side[:, row.axis] = row.place
             traces.append(_finite(problem, row.data(on_side), on_side, f"{row.kind} on a side"))
-    kept, source = _scaled(loads), "load"
     lines = _scaled(traces)
+    # A load that cancels but for rounding is none.
+    noise = _ROUNDING * _response(operator, places) * max((float(np.abs(t).max()) for t in traces), default=0.0)
+    kept, source = _scaled([load for load in loads if np.abs(load).max() > noise]), "load"
     if not kept:
         source = "boundary" if lines else "nothing"
     return Signals(x, np.array([*kept, *lines]).reshape(-1, n).T, source)
+
+
+def _places(operator: PointwiseOperator, points: np.ndarray) -> np.ndarray:
+    """Points that lines go through: half where the load is largest (a source may be anywhere), half at random."""
+    size = np.nan_to_num(np.abs(operator.at(points)), nan=np.inf)
+    largest = points[np.argsort(-size, kind="stable")[: _LINES // 2]]
+    return np.concatenate([largest, points[: _LINES - len(largest)]])
+
+
+def _response(operator: PointwiseOperator, points: np.ndarray) -> float:
+    """The largest answer of the equation to a jet of ones: the size of its coefficients."""
+    x = torch.tensor(points)
+    jets = ({key: torch.full((len(x),), value, dtype=torch.float64) for key in operator.keys} for value in (0.0, 1.0))
+    with torch.no_grad():
+        rest, ones = (operator(x, jet).numpy() for jet in jets)
+    return float(np.abs(ones - rest).max())
 
 
 def _finite(problem: Problem, values: np.ndarray, points: np.ndarray, what: str) -> np.ndarray:

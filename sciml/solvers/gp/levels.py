@@ -27,7 +27,7 @@ _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
 _FULLEST = 0.7
 _GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
-_MARGIN, _GROWTH = 28, 1.5
+_MARGIN, _GROWTH, _PATIENCE = 28, 1.5, 2
 _FEWEST = 40
 _MOST = {1: 2400, 2: 400, 3: 120}
 _OFF_POINTS = {1: 4000, 2: 300, 3: 48}
@@ -37,7 +37,10 @@ _FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
 _MORE = {1: 1.3, 2: 1.2, 3: 1.08}
 
-Report, Within = Callable[[str], None], Callable[[], bool]
+_HALF, _ROUGH_RESIDUAL = "half of the functions of a band", 1e-3
+
+Report = Callable[[str], None]
+Within = Callable[[], bool]
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,7 @@ def solve_level(
         max_iterations=options.max_iterations,
         within=within,
     )
+    outcome.coefficients = system.with_mean(outcome.coefficients)
     return Level(prior, system, outcome, *off_grid(system, outcome))
 
 
@@ -208,10 +212,12 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     """
     rows = rows_along(problem)
     signals, shape = first_grid(problem, rows, options)
-    tried, failure, good = [], None, _GOOD[len(shape)]
+    tried, failure, failures, good = [], None, 0, _GOOD[len(shape)]
     best: Level | None = None
     while True:
         for prior in _priors(problem, signals, shape, options):
+            if prior.origin == _HALF and (best is None or best.indicator < _ROUGH_RESIDUAL):
+                continue
             label = f"{' × '.join(map(str, shape))} points, {prior.origin}"
             report(label)
             try:
@@ -229,12 +235,13 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
             break
         most = _MOST[len(shape)]
         larger = tuple(min(most, round(_GROWTH * n)) for n in shape)
-        if larger == shape:
+        failures += best is None
+        if larger == shape or failures == _PATIENCE:
             break
         shape = larger
     if best is None:
         raise DivergenceError(
-            f"gp on {problem!r}: {failure}; give more `points_per_axis`, another solver, or an easier load to start with."
+            f"gp on {problem!r}: {failure}; give more `points_per_axis`, or an easier load to start with."
         )
     status, reason = _judged(best, options, within)
     finer = _finer(problem, rows, best, options, within, report) if options.measure_error and within() else None
@@ -301,7 +308,10 @@ def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], 
     tops = [_top(own, n, options) for own, n in zip(signals, shape, strict=True)]
     bands = [Band.of(*ends, top, int(_FULLEST * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
     flat = Prior(list(bands), "all frequencies of a band")
-    return {"spectrum": [peaks], "band": [flat], "auto": [peaks, flat]}[options.frequencies]
+    # Where data are rough, half as many functions as points are fitted more stably.
+    half = [Band.of(*ends, top, int(0.45 * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
+    halved = Prior(list(half), _HALF)
+    return {"spectrum": [peaks], "band": [flat, halved], "auto": [peaks, flat, halved]}[options.frequencies]
 
 
 def _top(signals: Signals, n: int, options: Any) -> float:
@@ -348,7 +358,7 @@ def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> 
         most = _MOST[len(signals)]
         if needed > most:
             raise OptionError(
-                f"The load of {problem!r} has {needed // 2} waves along axis {axis}, which take at least {needed} points; "
+                f"The load of {problem!r} has {needed // 2} waves along axis {axis}, which take {needed} points; "
                 f"give `points_per_axis` if there is memory and time for so many (by default at most {most})."
             )
         shape.append(int(np.clip(n, _FEWEST, most)))
@@ -362,7 +372,7 @@ def _refuse_aliases(problem: Problem, axis: int, signals: Signals, n: int) -> No
     if n < needed:
         raise OptionError(
             f"points_per_axis={n} cannot carry the load of {problem!r}: it has up to {top * signals.length:.4g} waves "
-            f"along axis {axis}, and fewer than two points a wave are taken for a slower one; give at least {needed}."
+            f"along axis {axis}, and with fewer than two points each they look slower; give at least {needed}."
         )
 
 
@@ -400,6 +410,6 @@ def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
         floor = max(_TAIL * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
         above = np.flatnonzero(sizes > floor)
         last = int(above[-1]) + 1 if len(above) else 1
-        if last < 0.85 * n and floor < _ROUGH * sizes.max() or n > 8 * len(axis.grid):
+        if (last < 0.85 * n and floor < _ROUGH * sizes.max()) or n > 8 * len(axis.grid):
             return found[: max(last, 2)]
         n = int(1.5 * n)

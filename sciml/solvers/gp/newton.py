@@ -1,10 +1,11 @@
 """Solving the equations of a :class:`~sciml.solvers.gp.system.System`.
 
-On one axis the linearised equations are a small dense matrix. On several they are, with coefficients averaged across the
-other axes, a Kronecker sum A₀ ⊗ I + I ⊗ A₁ + …, which is solved by diagonalising the matrix of each axis (R. E. Lynch, J. R.
-Rice, D. H. Thomas, Numer. Math. 6 (1964) 185). An axis whose eigenvectors are far from orthogonal, as those of advection
-and of time, keeps its Schur form and is solved by back substitution for all eigenvalues of the others at once. That is
-exact for constant coefficients; for all others it preconditions GMRES. Newton's method is around both.
+On one axis the linearised equations are a small dense matrix. On several they are, with coefficients averaged across
+the other axes, a Kronecker sum A₀ ⊗ I + I ⊗ A₁ + …, which is solved by diagonalising the matrix of each axis (R. E.
+Lynch, J. R. Rice, D. H. Thomas, Numer. Math. 6 (1964) 185). An axis whose eigenvectors are far from orthogonal, as
+those of advection and of time can be, keeps its Schur form and is solved by back substitution for all eigenvalues of
+the others at once. That is exact for constant coefficients; for all others it preconditions GMRES. Newton's method is
+around both.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ __all__ = ["KroneckerInverse", "NewtonError", "Outcome", "newton"]
 
 Slopes = dict[Derivative, np.ndarray]
 
-_ILL, _ZERO = 1e5, 1e-13
-_RESTART, _CYCLES = 80, 3
-_GMRES, _GMRES_IN_NEWTON, _GOOD_ENOUGH = 1e-11, 1e-6, 1e-3
+_ILL, _ZERO = 1e8, 1e-13
+_RESTART, _CYCLES = 120, 1
+_GMRES, _GMRES_IN_NEWTON, _GOOD_ENOUGH = 1e-11, 1e-5, 1e-3
 _SMALLEST_STEP, _ROUNDING = 2.0**-7, 1e-6
 _CORRECTIONS, _NOTHING = 3, 1e-15
-_LARGEST_DENSE = 1600
+_LARGEST_DENSE = 700
 
 
 class NewtonError(ArithmeticError):

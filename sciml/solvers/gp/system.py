@@ -1,10 +1,10 @@
 """The equations of a declared problem for a function of the tensor product of one basis for each axis.
 
-The unknown is u(x) = Σ B_jk… q_j(x₀) q_k(x₁) …, the time, if there is one, being the last axis. What holds on a side is a
-row for the functions of its axis, e.g. q(end) for a prescribed value or α q + q′ for a Robin condition, and data along the
-other axes. The prior's mean given such data is a lift that has them; what remains has homogeneous conditions, is
-written in the null space of the rows of each axis, and is found from the equation on the grid, tested with the same
-functions.
+The unknown is u(x) = Σ B_jk… q_j(x₀) q_k(x₁) …, the time, if there is one, being the last axis. What holds on a side
+is a row for the functions of its axis, e.g. q(end) for a prescribed value or α q + q′ for a Robin condition, and data
+along the other axes. The prior's mean given such data is a lift that has them; what remains has homogeneous
+conditions, is written in the null space of the rows of each axis, and is found from the equation on the grid, tested
+with the same functions.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sciml.forms import (
     boundary_residual,
     initial_value,
     leaving_with_data,
+    number,
     pointwise,
     rated_components,
     rows_with_flux,
@@ -136,8 +137,8 @@ def _leaving_sides(problem: Problem) -> set[int]:
             found.add(side)
         elif outward.max() > 0:
             raise UnsupportedError(
-                f"a law without diffusion enters and leaves through side {problem.domain.boundary_names[side]!r}, which "
-                f"has data all along"
+                f"a law without diffusion enters and leaves through side {problem.domain.boundary_names[side]!r}, "
+                f"which has data all along"
             )
     return found
 
@@ -287,7 +288,7 @@ class System:
         return self.spread([[self._data(row) for row in own] for own in self.rows])
 
     def spread(self, targets: list[list[np.ndarray]]) -> np.ndarray:
-        """A function for which rows are given coefficients along the other axes: one axis after the other, what is left.
+        """A function whose rows are given coefficients along the other axes: one axis after the other, what is left.
 
         Parameters
         ----------
@@ -325,13 +326,15 @@ class System:
         """The linearised conditions of a direction, as coefficients along the other axes."""
         return [
             [
-                np.tensordot(held, direction, (0, a))
-                if row.exact
-                else self._fitted(row, sum(s * self._trace(row, direction, key.axes) for key, s in slope.items()))  # type: ignore[arg-type]
+                np.tensordot(held, direction, (0, a)) if row.exact else self._linearised_on_side(row, slope, direction)
                 for row, held, slope in zip(own, self.held[a], slopes[a], strict=True)
             ]
             for a, own in enumerate(self.rows)
         ]
+
+    def _linearised_on_side(self, row: Row, slopes: dict[Derivative, np.ndarray], direction: np.ndarray) -> np.ndarray:
+        terms = [slope * self._trace(row, direction, key.axes) for key, slope in slopes.items()]
+        return self._fitted(row, np.sum(terms, axis=0))
 
     def _trace(self, row: Row, coefficients: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
         """The function, or a derivative, on the grid of a side."""
@@ -436,14 +439,21 @@ class System:
         """The linearised equation of a direction, tested."""
         return self.tested(sum(slope * self.values(coefficients, key.axes) for key, slope in slopes.items()))  # type: ignore[arg-type]
 
-    def mean(self, coefficients: np.ndarray) -> float:
-        """Of the function over the grid, by the trapezoidal rule with corrected ends."""
-        from scipy.integrate import simpson
+    def with_mean(self, coefficients: np.ndarray) -> np.ndarray:
+        """The function plus the constant that gives it the mean that is declared, if one is."""
+        for mean in self.problem.declaration.means:
+            averages = [_averages(axis)[None, :] for axis in self.axes]
+            ones = along([fit.sum(axis=1)[:, None] for fit in self.fits], np.ones((1,) * len(self.axes)))
+            wanted = float(number(self.problem, mean.entry(0)))
+            coefficients = coefficients + (wanted - along(averages, coefficients).item()) * ones
+        return coefficients
 
-        values = self.values(coefficients)
-        for axis in self.axes:
-            values = simpson(values, x=axis.grid, axis=0) / (axis.upper - axis.lower)
-        return float(values)
+
+def _averages(axis: Axis) -> np.ndarray:
+    """Mean values of the functions of an axis, by Gauss's rule."""
+    nodes, weights = np.polynomial.legendre.leggauss(max(64, 2 * len(axis.grid)))
+    places = (axis.lower + axis.upper) / 2 + (axis.upper - axis.lower) / 2 * nodes
+    return weights @ axis.at(places, 0) / 2
 
 
 def _lift(axis: Axis, rows: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from sciml.solvers.gp.system import System, along
 
 __all__ = ["DensePosterior", "KroneckerPosterior", "Posterior", "difference", "posterior"]
 
-_LARGEST_DENSE = 900
+_MOST_WORK = 1e9
 _TINY = 1e-300
 
 
@@ -138,7 +138,8 @@ def posterior(
             for q, a in zip(_values(system), system.axes, strict=True)
         ]
     )
-    kind = DensePosterior if np.prod(system.free_shape) <= _LARGEST_DENSE else KroneckerPosterior
+    size_of_all, points = float(np.prod(system.free_shape)), float(np.prod(system.shape))
+    kind = DensePosterior if size_of_all**2 * points <= _MOST_WORK else KroneckerPosterior
     return kind(system, slopes, noise, size / float(np.sqrt(prior)))
 
 
