@@ -130,7 +130,7 @@ def adam_with_adversary(
 def ten_dimensions(cpu_seconds: float = 120.0, seed: int = 0) -> dict[str, float]:
     """A nonlinear law in ten dimensions, with and without the adversary, for the same CPU seconds.
 
-    Gauss–Newton on 6000 points, 3000 of which are replaced every 20 steps, and 600 on the boundary with a large weight,
+    Gauss–Newton on 6000 points, 3000 of which are replaced every 10 steps, and 600 on the boundary with a large weight,
     the same for both. The solution fills a ten-millionth of the volume; errors are measured on points that follow it,
     since uniform ones say nothing there.
 
@@ -148,13 +148,11 @@ def ten_dimensions(cpu_seconds: float = 120.0, seed: int = 0) -> dict[str, float
 
 
 _TEN_DIMENSIONS: dict[str, Any] = {
-    "width": 24,
-    "depth": 2,
     "features": "plain",
     "points": 3000,
     "budget": 6000,
     "add": 3000,
-    "every": 20,
+    "every": 10,
     "full": "replace",
     "uniform_share": 0.3,
     "boundary_points": 600,
