@@ -14,7 +14,7 @@ from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import analyse
 from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, Seconds, Solution
-from sciml.solvers.base import Context, Progress, Solver, package_versions
+from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 from sciml.solvers.gp.levels import Found, as_field, estimated, first_grid, search
 from sciml.solvers.gp.published import PublishedOptions, check_published, solve_published
 from sciml.solvers.gp.system import rows_along
@@ -22,23 +22,29 @@ from sciml.solvers.gp.system import rows_along
 __all__ = ["SOLVER", "GpOptions", "GpSolver"]
 
 
-class GpOptions(PublishedOptions):
-    """Options of the Gaussian-process solver; those of the published estimator belong to `estimator=published`."""
+# Of both estimators.
+_POINTS_PER_AXIS: Any = Field(
+    None, ge=4, description="points of the grid along each axis; by default as many as load and data ask for"
+)
+_COMPONENTS: Any = Field(30, ge=1, description="frequencies of a fixed grid, or of the published estimator's kernel")
+_TOP_FREQUENCY: Any = Field(
+    None, gt=0, description="end of a band or a grid of frequencies, in cycles per length; by default the load's"
+)
+
+
+class FastOptions(SolverOptions):
+    """Options of the fast estimator, and which of the two is asked for."""
 
     estimator: Literal["fast", "published"] = Field(
         "fast", description="weights by linear solves, or grid values and hyper-parameters by Adam as in the paper"
     )
-    points_per_axis: int | None = Field(
-        None, ge=4, description="points of the grid along each axis; by default as many as load and data ask for"
-    )
+    points_per_axis: int | None = _POINTS_PER_AXIS
     frequencies: Literal["auto", "spectrum", "band", "grid"] = Field(
         "auto",
         description="of the prior: lines of the load's spectrum, a whole band, whichever leaves less, or a fixed grid",
     )
-    components: int = Field(30, ge=1, description="frequencies of a fixed grid, or of the published estimator's kernel")
-    top_frequency: float | None = Field(
-        None, gt=0, description="end of a band or a grid of frequencies, in cycles per length; by default the load's"
-    )
+    components: int = _COMPONENTS
+    top_frequency: float | None = _TOP_FREQUENCY
     terms: int | None = Field(None, ge=1, le=30, description="features of each envelope; 14, on a fixed grid 8")
     width: float | None = Field(
         None, gt=0, le=12, description="edge of the box in lengths of the envelope; 1.5, on a fixed grid 6"
@@ -47,6 +53,14 @@ class GpOptions(PublishedOptions):
     measure_error: bool = Field(True, description="measure the error by a solution with more functions and points")
     tolerance: float = Field(1e-10, gt=0, description="relative correction at which Newton's method stops")
     max_iterations: int = Field(50, ge=1, description="of Newton's method")
+
+
+class GpOptions(PublishedOptions, FastOptions):
+    """Options of the Gaussian-process solver; those of the published estimator belong to `estimator=published`."""
+
+    points_per_axis: int | None = _POINTS_PER_AXIS
+    components: int = _COMPONENTS
+    top_frequency: float | None = _TOP_FREQUENCY
 
 
 class GpSolver(Solver):
