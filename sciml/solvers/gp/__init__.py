@@ -82,8 +82,7 @@ class GpSolver(Solver):
     `spectrum` and misses nothing up to its end.
 
     When it breaks: Kinks and layers thinner than three points; the residual and the measured error say so. Data on an
-    outflow follow from those on the inflow, and are neither used nor looked at. Nonlinear laws that need continuation,
-    such as steep minimal surfaces, end in a divergence.
+    outflow follow from those on the inflow, and are neither used nor looked at.
 
     S. Fang, M. Cooley, D. Long, S. Li, R. Kirby, S. Zhe, Solving High Frequency and Multi-Scale PDEs with Gaussian
     Processes, ICLR 2024 (arXiv 2311.04465).

@@ -11,7 +11,7 @@ around both.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -30,6 +30,7 @@ _RESTART, _CYCLES = 120, 1
 _GMRES, _GMRES_IN_NEWTON, _GOOD_ENOUGH = 1e-11, 1e-5, 1e-3
 # What a large system is taken with; the residual between the points tells what is left.
 _BETTER_THAN_NOTHING = 0.1
+_FIRST_STAGE, _SHORTEST_STAGE, _STAGE_TOLERANCE = 0.25, 1e-3, 1e-4
 _SMALLEST_STEP, _ROUNDING = 2.0**-7, 1e-6
 _CORRECTIONS, _NOTHING = 3, 1e-15
 _LARGEST_DENSE = 700
@@ -257,8 +258,14 @@ def newton(
         coefficients = coefficients + system.expanded(along([f.T for f in system.free], start - coefficients))
     elif not linear and not system.problem.evolves:
         coefficients = _harmonic(system, coefficients)
-    run = _linear_run if linear else _newton_run
-    return run(system, coefficients, tolerance, max_iterations, within)
+    if linear:
+        return _linear_run(system, coefficients, within)
+    try:
+        return _newton_run(system, coefficients, tolerance, max_iterations, within)
+    except NewtonError:
+        if not within():
+            raise
+        return _continued(system, coefficients, tolerance, max_iterations, within)
 
 
 def _harmonic(system: System, lifted: np.ndarray) -> np.ndarray:
@@ -266,9 +273,7 @@ def _harmonic(system: System, lifted: np.ndarray) -> np.ndarray:
     return lifted - system.expanded(KroneckerInverse(system, slopes)(system.applied(slopes, lifted)))
 
 
-def _linear_run(
-    system: System, coefficients: np.ndarray, tolerance: float, most: int, within: Callable[[], bool]
-) -> Outcome:
+def _linear_run(system: System, coefficients: np.ndarray, within: Callable[[], bool]) -> Outcome:
     values, slopes = system.linearised(coefficients)
     jacobian, history = _Linear(system, slopes, coefficients, _GMRES), []
     for _ in range(1 + _CORRECTIONS):
@@ -286,18 +291,49 @@ def _linear_run(
     return Outcome(coefficients, len(history), jacobian.krylov, jacobian.kind, slopes, history)
 
 
-def _newton_run(
+def _continued(
     system: System, coefficients: np.ndarray, tolerance: float, most: int, within: Callable[[], bool]
 ) -> Outcome:
+    """In stages: the equation is solved for (1 − τ) times what it is at the start, τ from 0 to 1.
+
+    Stages get shorter where one fails, longer where one succeeds.
+    """
+    start, reached, length, iterations, krylov = system.residual(coefficients), 0.0, _FIRST_STAGE, 0, 0
+    while True:
+        aim = min(1.0, reached + length)
+        wanted = tolerance if aim == 1.0 else max(tolerance, _STAGE_TOLERANCE)
+        try:
+            outcome = _newton_run(system, coefficients, wanted, most, within, (1 - aim) * start)
+        except NewtonError:
+            if length <= _SHORTEST_STAGE or not within():
+                raise
+            length /= 4
+            continue
+        coefficients, reached = outcome.coefficients, aim
+        iterations, krylov = iterations + outcome.iterations, krylov + outcome.krylov
+        if reached == 1.0:
+            return replace(outcome, iterations=iterations, krylov=krylov)
+        length *= 2
+
+
+def _newton_run(
+    system: System,
+    coefficients: np.ndarray,
+    tolerance: float,
+    most: int,
+    within: Callable[[], bool],
+    defect: np.ndarray | float = 0.0,
+) -> Outcome:
+    """Newton's method for an equation whose values on the grid are a defect in place of zero."""
     history: list[float] = []
     krylov = 0
     for _ in range(most):
         values, slopes = system.linearised(coefficients)
         _refuse_infinite(values)
         jacobian = _Linear(system, slopes, coefficients, _GMRES_IN_NEWTON)
-        step = jacobian.step(values, coefficients)
+        step = jacobian.step(values - defect, coefficients)
         size = _relative(step, coefficients)
-        coefficients = _searched(system, jacobian, coefficients, step)
+        coefficients = _searched(system, jacobian, coefficients, step, defect)
         krylov += jacobian.krylov
         stalled = bool(history) and size < _ROUNDING and size > 0.3 * history[-1]
         history.append(size)
@@ -318,7 +354,9 @@ def _relative(step: np.ndarray, coefficients: np.ndarray) -> float:
     return size / max(float(np.linalg.norm(coefficients)), size, 1e-300)
 
 
-def _searched(system: System, jacobian: _Linear, coefficients: np.ndarray, step: np.ndarray) -> np.ndarray:
+def _searched(
+    system: System, jacobian: _Linear, coefficients: np.ndarray, step: np.ndarray, defect: np.ndarray | float
+) -> np.ndarray:
     """The state after a step of a length that shrinks the next correction."""
     size, length = float(np.linalg.norm(step)), 1.0
     if _relative(step, coefficients) <= _ROUNDING:
@@ -327,7 +365,7 @@ def _searched(system: System, jacobian: _Linear, coefficients: np.ndarray, step:
         trial = coefficients + length * step
         values = system.residual(trial)
         if np.isfinite(values).all():
-            rest = jacobian.step(values, trial)
+            rest = jacobian.step(values - defect, trial)
             if float(np.linalg.norm(rest)) <= (1 - length / 4) * size:
                 return trial
         length /= 2

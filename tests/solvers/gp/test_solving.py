@@ -9,6 +9,7 @@ from sciml.benchmark.measurements.gaussian_process import gp_coverage
 from sciml.errors import DomainError, OptionError, UnsupportedError
 from sciml.forms import Derivative
 from sciml.registry import load_solver
+from sciml.solvers.gp import newton as newton_methods
 from sciml.solvers.gp.features import Axis, Band, Mixture
 from sciml.solvers.gp.newton import KroneckerInverse
 from sciml.solvers.gp.system import System, along, rows_along
@@ -214,3 +215,17 @@ def test_singular_law_is_found():
 def test_unsupported_error_names_a_solver():
     with pytest.raises(UnsupportedError, match="scalar unknown"):
         solve("elasticity/cantilever", "gp")
+
+
+def test_a_law_that_newton_fails_for_at_once_is_solved_in_stages():
+    """A steep minimal surface: from the harmonic function no step along Newton's direction comes nearer."""
+    problem = load_problem("nonlinear/minimal_surface")
+    bounds = zip(problem.domain.lower, problem.domain.upper)
+    axes = [Axis.of(Band.of(low, high, 3.0, 24), 48) for low, high in bounds]
+    system = System(problem, axes, rows_along(problem))
+    start = newton_methods._harmonic(system, system.lifted())
+    with pytest.raises(newton_methods.NewtonError, match="no step along"):
+        newton_methods._newton_run(system, start, 1e-8, 30, lambda: True)
+    outcome = newton_methods.newton(system, linear=False, tolerance=1e-8)
+    left, before = (np.linalg.norm(system.tested(system.residual(c))) for c in (outcome.coefficients, start))
+    assert left < 1e-7 * before
