@@ -156,6 +156,11 @@ class Band(Family):
         """With as many functions as waves of that frequency need, and some more for what is smooth but no wave."""
         return cls(lower, upper, top, min(math.ceil(2 * top * (upper - lower)) + _BEYOND, most))
 
+    @staticmethod
+    def top_of(size: float, length: float) -> float:
+        """The highest frequency that so many functions reach, at least one wave over the length."""
+        return max((size - _BEYOND) / 2, 1.0) / length
+
     def richer(self, most: int) -> Band:
         top = 1.15 * self.top + 1 / self.length
         return Band(self.lower, self.upper, top, min(self.size + math.ceil(0.3 * self.top * self.length) + 8, most))

@@ -1,10 +1,10 @@
-"""Which frequencies a prior needs: those of the load, of data on the sides, or a grid of them.
+"""Which frequencies a prior needs: those of the load, or of data on the sides.
 
 Signals are looked at along lines of each axis on points much finer than the grid that is solved on, so that what a grid
 would mistake for a slower wave is seen. Frequencies are picked one after the other where the spectrum of what the
 features so far cannot represent is largest (orthogonal matching pursuit with blocks; Y. C. Pati, R. Rezaiifar, P. S.
 Krishnaprasad, Asilomar 1993). Signals without lines in their spectrum, such as chirps, are not represented by a few of
-them; for these the grid of all frequencies up to the highest is taken.
+them; these take a whole band.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sciml.problem import Problem
 from sciml.solvers.gp.features import Mixture
 from sciml.solvers.gp.system import Row, bounds_of
 
-__all__ = ["Signals", "frequency_grid", "picked", "signals_along"]
+__all__ = ["Signals", "picked", "signals_along"]
 
 _FINE, _FINEST = 2048, 65_536
 _LINES, _SAMPLES = 6, 512
@@ -185,9 +185,3 @@ def _beside(block: np.ndarray, basis: np.ndarray) -> np.ndarray:
         block = block - basis @ (basis.T @ block)
     left, sizes, _ = np.linalg.svd(block, full_matrices=False)
     return left[:, sizes > 1e-12]
-
-
-def frequency_grid(top: float, length: float, spacing: float) -> list[float]:
-    """0, …, top in equal steps of about `spacing` cycles over the length."""
-    count = max(2, int(np.ceil(top * length / spacing)) + 1)
-    return np.linspace(0.0, max(top, spacing / length), count).tolist()

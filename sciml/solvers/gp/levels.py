@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from sciml.linear import chebyshev_coefficients, chebyshev_nodes
 from sciml.problem import Problem, grid_points
 from sciml.solution import ErrorEstimate, GaussianProcessEvolution, GaussianProcessField
 from sciml.solvers.gp.features import Axis, Band, Family, Mixture
-from sciml.solvers.gp.frequencies import Signals, frequency_grid, picked, signals_along
+from sciml.solvers.gp.frequencies import Signals, picked, signals_along
 from sciml.solvers.gp.newton import NewtonError, Outcome, newton
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
 from sciml.solvers.gp.uncertainty import difference, posterior
@@ -24,7 +24,7 @@ from sciml.solvers.gp.uncertainty import difference, posterior
 __all__ = ["Found", "Level", "Prior", "as_field", "estimated", "first_grid", "off_grid", "search", "solve_level"]
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
-_GRID_TERMS, _GRID_WIDTH, _SPACING = 8, 6.0, 3.4
+_GRID_TERMS, _GRID_WIDTH = 8, 6.0
 _FULLEST = 0.7
 _GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
 _MARGIN, _GROWTH, _PATIENCE = 28, 1.5, 2
@@ -116,7 +116,6 @@ class Found:
     tried: list[str]
     status: str
     reason: str
-    notes: list[str] = field(default_factory=list)
 
 
 def off_grid(system: System, outcome: Outcome) -> tuple[float, float, float]:
@@ -138,10 +137,8 @@ def off_grid(system: System, outcome: Outcome) -> tuple[float, float, float]:
     u = at(())
     size = _rms(u) or 1.0
     mismatch = [0.0]
-    for row in (row for own in system.rows for row in own):
+    for row in (row for own in system.rows for row in own if row.exact):
         others = [line if a != row.axis else np.array([row.place]) for a, line in enumerate(lines)]
-        if not row.exact:
-            continue
         matrices = [
             row.of(own)[None, :] if a == row.axis else own.at(x, 0)
             for a, (own, x) in enumerate(zip(system.axes, others))
@@ -256,7 +253,8 @@ def _finer(
     most = [int(_FULLEST * n) for n in shape]
     priors = [Prior([f.richer(m) for f, m in zip(best.prior.families, most)], best.prior.origin)]
     if best.indicator > _LINES_MISS and any(isinstance(f, Mixture) for f in best.prior.families):
-        flat = [Band.of(*ends, (m - 26) / 2.2 / (ends[1] - ends[0]), m) for ends, m in zip(bounds_of(problem), most)]
+        tops = [Band.top_of(m, upper - lower) / 1.1 for (lower, upper), m in zip(bounds_of(problem), most)]
+        flat = [Band.of(*ends, top, m) for ends, top, m in zip(bounds_of(problem), tops, most)]
         priors.append(Prior(list(flat), "all frequencies of a band"))
     found = []
     for prior in priors:
@@ -318,17 +316,14 @@ def _top(signals: Signals, n: int, options: Any) -> float:
     """As far up as the signals go, or the points allow."""
     if options.top_frequency is not None:
         return options.top_frequency
-    allowed = max((_FULLEST * n - 26) / 2, 1.0) / signals.length
+    allowed = Band.top_of(_FULLEST * n, signals.length)
     top = signals.top(_RESOLVED) or allowed
     return min(1.05 * top + 1 / signals.length, allowed)
 
 
 def _grid(signals: Signals, n: int, options: Any) -> list[float]:
     """The fixed grid of frequencies."""
-    top = _top(signals, n, options)
-    if options.components is not None:
-        return np.linspace(0.0, top, options.components).tolist()
-    return frequency_grid(top, signals.length, _SPACING)
+    return np.linspace(0.0, _top(signals, n, options), options.components).tolist()
 
 
 def first_grid(problem: Problem, rows: Sequence[Sequence[Row]], options: Any) -> tuple[list[Signals], tuple[int, ...]]:
@@ -353,7 +348,7 @@ def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> 
     shape = []
     for axis, own in enumerate(signals):
         waves = own.top(_RESOLVED) * own.length
-        needed = math.ceil(2 * own.top(_REFUSED) * own.length) + 2
+        needed = _fewest(own)
         n = math.ceil(1.35 * (2 * waves + _MARGIN))
         most = _MOST[len(signals)]
         if needed > most:
@@ -365,13 +360,18 @@ def _first_shape(problem: Problem, signals: Sequence[Signals], options: Any) -> 
     return tuple(shape)
 
 
+def _fewest(signals: Signals) -> int:
+    """Points on which no wave of the signals looks like a slower one."""
+    return math.ceil(2 * signals.top(_REFUSED) * signals.length) + 2
+
+
 def _refuse_aliases(problem: Problem, axis: int, signals: Signals, n: int) -> None:
     """Refuse a grid on which the load looks like a slower one."""
-    top = signals.top(_REFUSED)
-    needed = math.ceil(2 * top * signals.length) + 2
+    needed = _fewest(signals)
     if n < needed:
+        waves = signals.top(_REFUSED) * signals.length
         raise OptionError(
-            f"points_per_axis={n} cannot carry the load of {problem!r}: it has up to {top * signals.length:.4g} waves "
+            f"points_per_axis={n} cannot carry the load of {problem!r}: it has up to {waves:.4g} waves "
             f"along axis {axis}, and with fewer than two points each they look slower; give at least {needed}."
         )
 
