@@ -1,0 +1,1 @@
+"""Learned stand-ins for solvers."""
