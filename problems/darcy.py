@@ -48,6 +48,7 @@ class TwoPhase(Problem):
     data, g has no constant part; it keeps 128 waves along each axis.
     """
 
+    also_named = ("darcy/threshold",)
     domain = Box((0.0, 0.0), (1.0, 1.0))
     permeability = random_field(
         Spectral(tau=3.0, alpha=2.0), modes=128, fixed_mean=True, transform=threshold(low=3.0, high=12.0)

@@ -108,6 +108,7 @@ class Void(Problem):
     """
 
     fields = {"displacement": vector}
+    learned = "mises"
     amplitudes = parameter((0.0,) * 11, draw=TruncatedNormal(0.0, 1.0), doc="random shape of the void")
     first = parameter(1.863e5, above=0, unit="Pa", doc="constant of I₁")
     second = parameter(9.79e3, at_least=0, unit="Pa", doc="constant of I₂")

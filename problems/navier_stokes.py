@@ -212,6 +212,7 @@ class Pipe(_NavierStokes):
     388. The laws of heights and slopes, and the speed of its data, are recalled here, not verified.
     """
 
+    learned = "velocity[0]"
     viscosity = parameter(0.005, above=0, unit="length²/time", doc="kinematic viscosity")
     speed = parameter(0.25, above=0, at_most=1.0, unit="length/time", doc="speed in the middle of the inlet")
     heights = parameter(
@@ -265,6 +266,7 @@ class _OnTheTorus(Problem):
 
     domain = Box((0.0, 0.0), (1.0, 1.0))
     fields = {"vorticity": scalar, "stream": scalar}
+    learned = "vorticity"
     damping = {"vorticity": 1.0}
     conditions = (Periodic("boundary"), Mean(0.0, field="stream"))
 

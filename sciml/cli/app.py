@@ -266,6 +266,89 @@ def evaluate(
 
 
 @app.command()
+def generate(
+    family: Annotated[str, typer.Argument(help="A family: a catalogue name, or a Python file that declares one.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.h5", help="The file; run again, it goes on.")],
+    count: Annotated[int | None, typer.Option(metavar="N", help="Members: 72 % to train, 8 % to validate.")] = None,
+    split: Annotated[
+        str | None, typer.Option(metavar="A/B/C", help="Members to train, validate and test, in place of --count.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the data set.", min=0)] = 0,
+    resolution: Annotated[
+        int | None, typer.Option(metavar="R", help="Kept nodes per axis of a box, both ends included.", min=2)
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(metavar="T", help="Kept instants after the start, of what runs in time.")
+    ] = None,
+    output: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help="What is kept, as in velocity[0]; may be repeated.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("-p", "--set", metavar="NAME=VALUE", help="Give a parameter one value in all members."),
+    ] = None,
+    solver: Annotated[str | None, typer.Option("--solver", "-s", help="Which solver.")] = None,
+    options: Option = None,
+    refine: Annotated[
+        int | None, typer.Option(metavar="K", help="Cells per kept interval; on a mesh, times to divide cells.")
+    ] = None,
+    check: Annotated[
+        int | None, typer.Option(metavar="M", help="Members whose error is measured at twice the resolution.", min=0)
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Processes on this machine.", min=1)] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Send members to Dask: tcp://HOST:PORT.")
+    ] = None,
+    chunk: Annotated[
+        int | None, typer.Option(metavar="K", help="Members solved, and kept, one after the other.", min=1)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that another request has made.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Solve members of a family and write a data set for operator learning; killed and run again, it goes on."""
+    from sciml.cli import datasets
+    from sciml.registry import load_problem
+
+    problem = load_problem(family)
+    given = parse_options(settings or [], "-p")
+    declared = problem.declared_parameters
+    values = {key: declared[key].parse(text) if key in declared else text for key, text in given.items()}
+    datasets.make(
+        problem.fixing(**values), out, as_json,
+        count=count, split=datasets.parsed_split(split), seed=seed, resolution=resolution, frames=frames, output=output,
+        solver=solver, refine=refine, check=check, workers=workers, scheduler=scheduler, chunk=chunk, force=force,
+        **parse_options(options or [], "-o"),
+    )  # fmt: skip
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Arrays: .npz, .h5, .mat or .pt.")],
+    family: Annotated[str, typer.Option(help="The family that the arrays are of.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.h5", help="The data set.")],
+    inputs: Annotated[str, typer.Option("--input", metavar="NAME", help="Array of inputs (n, H, W[, C]).")],
+    outputs: Annotated[str, typer.Option("--output", metavar="NAME", help="Array of outputs (n, H, W[, C]).")],
+    test_inputs: Annotated[
+        str | None, typer.Option("--test-input", metavar="NAME", help="Array of the inputs for the test.")
+    ] = None,
+    test_outputs: Annotated[
+        str | None, typer.Option("--test-output", metavar="NAME", help="Array of the outputs for the test.")
+    ] = None,
+    settings: Set = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring arrays of another file in as a data set."""
+    from sciml.cli import datasets
+
+    datasets.bring_in(
+        file, out, as_json,
+        problem=_load(family, settings), inputs=inputs, outputs=outputs, test_inputs=test_inputs,
+        test_outputs=test_outputs, force=force,
+    )  # fmt: skip
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """Check the installation: versions, compiler, MPI, device, a small solve, the machine's matmul rate."""
     from sciml.cli.doctor import examine, print_report

@@ -30,7 +30,8 @@ __all__ = ["BoundaryPiece", "Declaration", "Problem"]
 T = TypeVar("T")
 _LAWS = ("flux", "reaction", "load", "energy", "weak", "exact")
 _EVOLUTION = ("time", "mass", "damping", "initial", "initial_velocity")
-_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", "convexity", *_LAWS, *_EVOLUTION)
+_DECLARABLE = ("name", "title", "domain", "fields", "conditions", "quantities", "convexity", "learned")
+_DECLARABLE += (*_LAWS, *_EVOLUTION)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +131,8 @@ class Problem:
                                                            which every function above may take too
     ``mass``, ``damping``                  x, p            coefficients of ∂²u/∂t² and ∂u/∂t (scalars)
     ``initial``, ``initial_velocity``      x, p            u and ∂u/∂t at the start; from ``exact`` if absent
+    ``learned``                                            what data sets keep: a field's name, ``"velocity[0]"``, or
+                                                           the name of a method of the fields; all fields if absent
     =====================================  ==============  ====================================================
 
     Several fields have a balance law each. Functions then take the fields by name in place of u, and return a
@@ -192,12 +195,16 @@ class Problem:
     damping: Any = None
     initial: Any = None
     initial_velocity: Any = None
+    learned: str | Sequence[str] | None = None
+    """What surrogates learn in place of all fields: fields, components (``"velocity[0]"``), methods of the fields."""
     convexity: Any = None
     """Bounds of the second derivatives of `energy`, see :func:`sciml.forms.convexity_bounds`: (λ, Λ), or a method."""
     source: str | None = None
     """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
     member: tuple[int, int] | None = None
     """Seed and index of a member of a family; None for a problem that was not drawn: its fields are those of (0, 0)."""
+    fixed: frozenset[str] = frozenset()
+    """Parameters that keep their values in all members, see :meth:`fixing`."""
 
     def __init__(
         self,
@@ -388,6 +395,12 @@ class Problem:
 
     # -- the family --------------------------------------------------------------------------------------
 
+    def fixing(self, **values: Any) -> Problem:
+        """The family with values for parameters that its members then have in common, rather than draw them."""
+        other = self.with_parameters(**values)
+        other.fixed = self.fixed | set(values)
+        return other
+
     @property
     def family(self) -> Family:
         """The random members of the problem."""
@@ -534,6 +547,19 @@ class Problem:
             raise DeclarationError(f"A problem with `{kind}` needs `{missing[0]}`, its state at the start.")
         if kind == "damping" and self.initial_velocity is not None:
             raise DeclarationError("`initial_velocity` goes with `mass`; the law alone gives ∂u/∂t here.")
+
+    def evaluated(self, name: str) -> Any:
+        """UFL of one of the problem's methods that take fields, the coordinate, …, as `flux` does.
+
+        Raises
+        ------
+        DeclarationError
+            It fails, or takes what there is not.
+        """
+        u, x = self.declaration.u, self.declaration.x
+        fields = {"u": u} if len(self.layout) == 1 else {slot.name: slot.of(u) for slot in self.layout}
+        now = {"t": self.declaration.t} if self.evolves else {}
+        return self._call(name, getattr(self, name), {**fields, "x": x, "p": self} | now)
 
     def _call(self, what: str, function: Any, available: Mapping[str, Any]) -> Any:
         if isinstance(function, (Expr, ufl.Form)) or not callable(function):

@@ -13,7 +13,7 @@ from sciml.forms.pointwise import number, pointwise
 from sciml.problem import PointValue, Problem, part_name
 from sciml.solution.field import Field, Rule
 
-__all__ = ["evaluate_quantities"]
+__all__ = ["evaluate_expression", "evaluate_quantities"]
 
 
 def evaluate_quantities(problem: Problem, field: Field) -> dict[str, float]:
@@ -36,7 +36,7 @@ def evaluate_quantities(problem: Problem, field: Field) -> dict[str, float]:
 def _evaluate(problem: Problem, field: Field, quantity: Any) -> float:
     if isinstance(quantity, PointValue):
         rule = Rule(number(problem, quantity.at)[None, :], np.ones(1))
-        return float(_integrand(problem, field, quantity.expression, rule)[0])
+        return float(evaluate_expression(problem, field, quantity.expression, rule)[0])
     return sum(_integral(problem, field, integral) for integral in quantity.integrals())
 
 
@@ -48,7 +48,7 @@ def _integral(problem: Problem, field: Field, integral: ufl.Integral) -> float:
         if integral.integral_type() == "cell"
         else _boundary_rule(problem, field, names)
     )
-    return float(rule.weights @ _integrand(problem, field, integral.integrand(), rule))
+    return float(rule.weights @ evaluate_expression(problem, field, integral.integrand(), rule))
 
 
 def _tuple(numbers: Any) -> tuple[int, ...]:
@@ -71,7 +71,8 @@ def _boundary_rule(problem: Problem, field: Field, names: tuple[str, ...]) -> Ru
     return Rule(points, weights, normals=normals)
 
 
-def _integrand(problem: Problem, field: Field, expression: Any, rule: Rule) -> np.ndarray:
+def evaluate_expression(problem: Problem, field: Field, expression: Any, rule: Rule) -> np.ndarray:
+    """Values ``(n, *shape)`` of an expression of the problem's unknown at the points of a rule."""
     operator = pointwise(problem, expression)
     x = torch.tensor(rule.points, dtype=torch.float64)
     normal = None if rule.normals is None else torch.tensor(rule.normals, dtype=torch.float64)

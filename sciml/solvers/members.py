@@ -170,8 +170,9 @@ class LabelErrors:
 def measure_label_errors(
     problem: Problem | str,
     members: int | Iterable[int],
-    points: np.ndarray,
+    points: np.ndarray | Callable[[Solution], np.ndarray],
     *,
+    solver: str = "fenics",
     seed: int = 0,
     refinements: int = 1,
     report: Callable[[Progress], None] | None = None,
@@ -187,18 +188,22 @@ def measure_label_errors(
     ----------
     problem, members, seed, report
         As for :func:`solve_members`; a few members are enough.
-    points : (n, dim) array
+    points : (n, dim) array or function
         Where values are kept, spread evenly, so that the root mean square over them stands for the L2 norm. Of what
-        runs in time, the values at eight even instants after the start are taken together.
+        runs in time, the values at eight even instants after the start are taken together. Or what gives an array of
+        the kept values of a solution.
+    solver : str
+        One whose resolution, on boxes, is a number per axis.
     refinements : int
         1 compares with the next resolution; 2 observe a rate too.
     **options
-        Those of the reference that the values are made with.
+        Those of the solver that the values are made with.
 
     Raises
     ------
     OptionError
-        Options that do not say what a refinement is: `cells` of a box, `steps` in time.
+        Options that do not say what a refinement is: the resolution on a box (`cells` of the reference), `steps` in
+        time.
     ParameterError
         No members, or no refinement.
     """
@@ -209,46 +214,52 @@ def measure_label_errors(
         raise ParameterError(
             f"refinements={refinements} and {len(indices)} members were given; give one or more of each."
         )
-    _check_refinable(problem, options)
+    key = load_solver(solver).resolution or ""
+    _check_refinable(problem, solver, key, options)
     kept = []
     for level in range(refinements + 1):
-        finer = _refined_options(problem, options, level)
-        run = solve_members(problem, indices, seed=seed, report=report, **finer)
+        finer = _refined_options(problem, key, options, level)
+        run = solve_members(problem, indices, solver, seed=seed, report=report, **finer)
         kept.append(np.array([_kept(solution, points) for solution in run]).reshape(len(indices), -1))
     differences = np.array([np.linalg.norm(a - b, axis=1) / np.linalg.norm(b, axis=1) for a, b in pairwise(kept)])
     means = differences.mean(axis=1)
     rate = float(np.log2(means[-2] / means[-1])) if refinements > 1 and means[-1] > 0 else None
-    method = f"{len(points)} points of {len(indices)} members against {_words(problem, options)}"
+    what = "kept values" if callable(points) else f"{len(points)} points"
+    method = f"{what} of {len(indices)} members against {_words(problem, key, options)}"
     return LabelErrors(differences, rate, method)
 
 
-def _check_refinable(problem: Problem, options: Mapping[str, Any]) -> None:
-    if isinstance(problem.domain, Box) and options.get("cells") is None:
-        raise OptionError("The error of labels is measured against twice as many cells; give `cells`.")
+def _check_refinable(problem: Problem, solver: str, key: str, options: Mapping[str, Any]) -> None:
+    if isinstance(problem.domain, Box) and options.get(key) is None:
+        raise OptionError(f"The error of labels is measured against twice as many {key or 'cells'}; give `{key}`.")
+    if solver != "fenics":
+        return
     if problem.evolves and options.get("scheme") != "explicit" and not {"steps", "step"} & set(options):
         raise OptionError("The error of labels is measured against twice as many steps in time; give `steps`.")
 
 
-def _refined_options(problem: Problem, options: Mapping[str, Any], level: int) -> dict[str, Any]:
+def _refined_options(problem: Problem, key: str, options: Mapping[str, Any], level: int) -> dict[str, Any]:
     finer = dict(options)
     if isinstance(problem.domain, Box):
-        finer["cells"] = options["cells"] * 2**level
+        finer[key] = int(options[key]) * 2**level
     else:
-        finer["refine"] = (options.get("refine") or 0) + level
+        finer["refine"] = int(options.get("refine") or 0) + level
     if options.get("steps") is not None:
-        finer["steps"] = options["steps"] * 2**level
+        finer["steps"] = int(options["steps"]) * 2**level
     if options.get("step") is not None:
-        finer["step"] = options["step"] / 2**level
+        finer["step"] = float(options["step"]) / 2**level
     return finer
 
 
-def _words(problem: Problem, options: Mapping[str, Any]) -> str:
-    finer = _refined_options(problem, options, 1)
-    cells = f"cells={finer['cells']}" if isinstance(problem.domain, Box) else f"refine={finer['refine']}"
+def _words(problem: Problem, key: str, options: Mapping[str, Any]) -> str:
+    finer = _refined_options(problem, key, options, 1)
+    cells = f"{key}={finer[key]}" if isinstance(problem.domain, Box) else f"refine={finer['refine']}"
     return f"{cells} and half the step in time" if problem.evolves else cells
 
 
-def _kept(solution: Solution, points: np.ndarray) -> np.ndarray:
+def _kept(solution: Solution, points: np.ndarray | Callable[[Solution], np.ndarray]) -> np.ndarray:
+    if callable(points):
+        return points(solution)
     if not isinstance(solution.field, Evolution):
         return solution.evaluate(points)
     time = solution.problem.time

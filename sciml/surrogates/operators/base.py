@@ -104,6 +104,8 @@ class ModelKind(ABC):
         Whether its weights are trained by gradients; else it has ``fit(inputs, outputs)``.
     tuning_space : mapping
         Options that its users would tune, each with the values that they would try, or a range.
+    learning_rate : float
+        The highest of a training, by default.
     """
 
     name: ClassVar[str]
@@ -112,6 +114,7 @@ class ModelKind(ABC):
     discretisation_invariant: ClassVar[bool] = False
     trained: ClassVar[bool] = True
     tuning_space: ClassVar[Mapping[str, Sequence[Any] | Range]] = {}
+    learning_rate: ClassVar[float] = 1e-3
 
     def resolve(self, setting: Setting, options: Any) -> Any:
         """The options with everything filled in that the setting decides."""

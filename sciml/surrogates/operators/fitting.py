@@ -21,7 +21,7 @@ from sciml.surrogates.operators import MODELS
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.figures import course_figure
 from sciml.surrogates.operators.options import TrainingOptions
-from sciml.surrogates.operators.run import OperatorRun, ranges_of, setting_as_dict
+from sciml.surrogates.operators.run import OperatorRun, setting_as_dict
 from sciml.surrogates.operators.samples import TrainingData
 from sciml.surrogates.operators.training import OperatorTraining
 from sciml.training import Course, Identity, Interrupts, Report, TrainingState, train
@@ -201,7 +201,6 @@ class Fit:
         predicted = training.predict(validation)
         band = ConformalBand.of(predicted - validation.outputs, options.coverage)
         operator, kind, dataset = training.surrogate.operator, training.kind, self.dataset
-        samples = dataset.samples("train", frames_in=options.frames_in, frames_out=options.frames_out)
         manifest = {
             "family": dataset.family,
             "model": self.model,
@@ -215,7 +214,7 @@ class Fit:
             "scaling": self.data.scaling,
             "names": {"inputs": list(dataset.input_names), "outputs": list(dataset.output_names)},
             "specification": dataset.specification,
-            "ranges": ranges_of(samples.parameters),
+            "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in dataset.ranges.items()},
             "data": {"file": dataset.path.name, "checksum": dataset.checksum, "sizes": dataset.sizes},
             "label_error": dataset.label_error,
             "seed": self.seed,

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
@@ -130,15 +129,6 @@ def setting_as_dict(setting: Setting) -> dict[str, Any]:
 
 def _setting(content: Mapping[str, Any]) -> Setting:
     return Setting(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
-
-
-def ranges_of(parameters: Mapping[str, np.ndarray]) -> dict[str, list]:
-    """The least and the largest value of each parameter among samples: what a network has seen."""
-    return {
-        name: [np.min(values, axis=0).tolist(), np.max(values, axis=0).tolist()]
-        for name, values in parameters.items()
-        if np.issubdtype(np.asarray(values).dtype, np.number)
-    }
 
 
 def check_samples(tensor: Tensor) -> Tensor:

@@ -11,10 +11,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from sciml.datasets import belongs, inputs_of, outside
+from sciml.datasets import belongs, family_of, inputs_of, outside
+from sciml.datasets.layout import Layout
 from sciml.errors import OptionError
 from sciml.problem import Box, Problem
-from sciml.registry import load_problem
 from sciml.solution import ADVICE, GridField, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 from sciml.surrogates.operators.run import OperatorRun, check_samples, load_run
@@ -50,15 +50,16 @@ class OperatorSolver(Solver):
         self.name = str(folder)  # type: ignore[misc]
 
     def supports(self, problem: Problem) -> str | None:
-        family = load_problem(self.run["family"])
+        family = family_of(self.run["specification"])
         reason = belongs(problem, family)
         if reason is not None:
             return reason
         if self.run["frames"] > 1 or problem.evolves:
             return "it goes on with trajectories whose first frames are given; ask it by OperatorRun.predict"
-        if not isinstance(problem.domain, Box) or self._fields(problem) != self.run["names"]["outputs"]:
-            said = ", ".join(self.run["names"]["outputs"])
-            return f"it makes {said} at the nodes of the family's mesh, and not the unknown as a field"
+        names, fields = self.run["names"]["outputs"], [slot.name for slot in problem.layout]
+        unknown = Layout(family, self.run["grid"], outputs=fields).output_names if isinstance(problem.domain, Box) else []
+        if len(fields) > 1 or names != unknown:
+            return f"it makes {', '.join(names)} at the nodes of the family's mesh, and not the unknown as a field"
         return None
 
     def check(self, problem: Problem, options: OperatorOptions, device: str) -> None:
@@ -96,7 +97,7 @@ class OperatorSolver(Solver):
         )
 
     def _outputs(self, problem: Problem, grid: tuple[int, ...], device: str) -> tuple[np.ndarray, np.ndarray]:
-        inputs = inputs_of(problem, self.run["specification"], grid)
+        inputs = inputs_of(problem, family_of(self.run["specification"]), grid)
         given = torch.tensor(inputs, dtype=torch.float32)[None]
         nothing: Tensor = given.new_zeros(1, *grid, len(self.run["names"]["outputs"]))
         outputs = check_samples(self.run.predict(Batch(given, nothing, None), device=device))[0]
@@ -112,9 +113,3 @@ class OperatorSolver(Solver):
             "band_relative_width": float(np.sqrt(np.mean(width**2))) / size if size else None,
             "training_cpu_seconds": self.run["cpu_seconds"],
         }
-
-    def _fields(self, problem: Problem) -> list[str]:
-        """Names of the unknown's components, as data files have them."""
-        from sciml.datasets import unknown_names
-
-        return unknown_names(problem)

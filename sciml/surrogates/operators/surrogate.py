@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sciml.surrogates.operators.base import Operator
 from sciml.surrogates.operators.normalising import Normaliser
 
 __all__ = ["Surrogate", "relative_l2"]
@@ -18,7 +19,7 @@ class Surrogate(nn.Module):
 
     Parameters
     ----------
-    operator : nn.Module
+    operator : Operator
         ``(n, *grid, c_in), places → (n, *grid, c)``.
     inputs, outputs : Normaliser
         Of what goes into the network, and of what comes out of it.
@@ -29,11 +30,21 @@ class Surrogate(nn.Module):
     """
 
     def __init__(
-        self, operator: nn.Module, inputs: Normaliser, outputs: Normaliser, *, frames: int = 1, static: int = 0
+        self, operator: Operator, inputs: Normaliser, outputs: Normaliser, *, frames: int = 1, static: int = 0
     ) -> None:
         super().__init__()
         self.operator, self.inputs, self.outputs = operator, inputs, outputs
         self.frames, self.static = frames, static
+
+    @property
+    def model(self) -> str:
+        """Name of the network's kind."""
+        return self.operator.model
+
+    @property
+    def trained(self) -> bool:
+        """Whether gradients train it."""
+        return self.operator.trained
 
     def forward(self, inputs: Tensor, places: Tensor | None = None) -> Tensor:
         """Outputs ``(n, *grid, c_out)`` of inputs ``(n, *grid, c_in)``."""

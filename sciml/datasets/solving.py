@@ -1,0 +1,98 @@
+"""Solving the members of one chunk, in this process or another one; plain data goes in and arrays come out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from sciml.datasets.request import Chunk, Request
+from sciml.solvers.base import Progress
+from sciml.solvers.members import LabelErrors, measure_label_errors, solve_members
+
+__all__ = ["die_with_parent", "measure_error", "solve_chunk"]
+
+_RECORDS = ("iterations", "residual", "wall_seconds", "cpu_seconds")
+
+
+def solve_chunk(
+    content: dict[str, Any],
+    split: str,
+    seed: int,
+    first: int,
+    last: int,
+    report: Callable[[Progress], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """Solve members of a request and keep what its layout says.
+
+    Parameters
+    ----------
+    content : dict
+        :meth:`Request.as_json`.
+    split, seed, first, last
+        Of a :class:`Chunk`.
+
+    Returns
+    -------
+    dict of arrays, a row for each member
+        ``outputs`` and ``fields`` in single precision; ``places`` where they vary; ``parameter NAME`` of what is drawn;
+        ``index``; the records.
+    """
+    request = Request.from_json(content)
+    layout, chunk = request.layout, Chunk(split, seed, first, last)
+    rows: dict[str, list[Any]] = {}
+    run = solve_members(
+        request.problem, range(chunk.first, chunk.last), request.solver, seed=seed, report=report, **request.options
+    )
+    for index, solution in zip(range(first, last), run):
+        member = solution.problem
+        row: dict[str, Any] = {"index": index, "outputs": layout.kept(solution).astype(np.float32)}
+        if layout.fields:
+            fields = [layout.field_values(member, name) for name in layout.fields]
+            row["fields"] = np.stack(fields, axis=-1).astype(np.float32)
+        if layout.grid.varying:
+            row["places"] = layout.grid.places(member).astype(np.float32)
+        for name in (*layout.constants, *sorted(layout.shaping)):
+            row[f"parameter {name}"] = np.asarray(member.parameters.plain()[name], dtype=float)
+        seconds = solution.seconds
+        residual = np.nan if solution.residual is None else solution.residual
+        wall = seconds.setup + seconds.train + seconds.solve + seconds.post
+        row |= dict(zip(_RECORDS, (solution.iterations, residual, wall, solution.cpu_seconds)))
+        for key, value in row.items():
+            rows.setdefault(key, []).append(value)
+    return {key: np.array(values) for key, values in rows.items()}
+
+
+def measure_error(content: dict[str, Any], report: Callable[[Progress], None] | None = None) -> LabelErrors:
+    """Solve the first members of the training split again, with twice the resolution (once more for a rate)."""
+    request = Request.from_json(content)
+    steady_on_a_box = not request.problem.evolves and "cells" in request.options
+    return measure_label_errors(
+        request.problem,
+        request.check,
+        request.layout.kept,
+        solver=request.solver,
+        seed=request.stream("train"),
+        refinements=2 if steady_on_a_box else 1,
+        report=report,
+        **request.options,
+    )
+
+
+def die_with_parent() -> None:
+    """End this process with the one that started it, also if that was killed."""
+    import threading
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
