@@ -260,9 +260,7 @@ def evaluate(
     """
     from sciml.cli.surrogates import evaluate_run
 
-    evaluate_run(
-        folder, data, split=split, device=device, batch_statistics=batch_statistics, out=out, as_json=as_json
-    )
+    evaluate_run(folder, data, split=split, device=device, batch_statistics=batch_statistics, out=out, as_json=as_json)
 
 
 @app.command()

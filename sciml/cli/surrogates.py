@@ -84,7 +84,18 @@ def _write(run: OperatorRun, fit: Fit, place: Workplace, record: dict[str, Any])
 
 
 def _record(run: OperatorRun) -> dict[str, Any]:
-    keys = ("family", "model", "model_options", "options", "seed", "device", "threads", "validation", "status", "reason")
+    keys = (
+        "family",
+        "model",
+        "model_options",
+        "options",
+        "seed",
+        "device",
+        "threads",
+        "validation",
+        "status",
+        "reason",
+    )
     more = ("trainable_parameters", "real_parameters", "flops", "cpu_seconds", "wall_seconds", "trials", "versions")
     return {key: run[key] for key in (*keys, *more)}
 

@@ -94,7 +94,7 @@ def operator_band(seed: int = 0) -> dict[str, float]:
     return {"coverage": evaluate(run, open_dataset(path)).figures["coverage"]}
 
 
-# -- peers ---------------------------------------------------------------------------------------------------------------
+# -- peers ----------------------------------------------------------------------------------------------------
 
 
 def _matched(model: str, fit: Fit, weights: int) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _matched(model: str, fit: Fit, weights: int) -> dict[str, Any]:
         options = fit.model_options | {"width": width}
         try:
             own = fit.training(fit.options, options).surrogate.operator.real_parameters
-        except Exception:  # noqa: BLE001  a width that the model's heads do not divide
+        except Exception:
             continue
         if abs(np.log(own / weights)) < gap:
             best, gap = options, abs(np.log(own / weights))
@@ -229,7 +229,7 @@ def operator_large(cpu_seconds: float = 1700.0) -> dict[str, float]:
     }
 
 
-# -- floor ---------------------------------------------------------------------------------------------------------------
+# -- floor ----------------------------------------------------------------------------------------------------
 
 
 def operator_resume() -> dict[str, float]:
@@ -251,7 +251,7 @@ def operator_resume() -> dict[str, float]:
     return {"different_bits": float(sum(int((a != b).sum()) for a, b in pairs))}
 
 
-# -- beside the classics -------------------------------------------------------------------------------------------------
+# -- beside the classics 
 
 
 def operator_beside_classical(model: str = "fno", seed: int = 0) -> dict[str, float]:

@@ -21,7 +21,7 @@ class ConformalBand(nn.Module):
 
     Attributes
     ----------
-    width : (\\*grid, c) Tensor
+    width : ``(*grid, c)`` Tensor
         q s.
 
     Notes
@@ -55,7 +55,7 @@ class ConformalBand(nn.Module):
 
 
 def _scale(mean_squares: Tensor, dim: int) -> Tensor:
-    """Root mean squares ``(…, *grid, c)`` on a grid of `dim` axes, kept away from zero by a share of their mean over nodes."""
+    """Root mean squares ``(…, *grid, c)`` on `dim` axes, kept away from zero by a share of their mean over nodes."""
     typical = mean_squares.mean(tuple(range(-1 - dim, -1)), keepdim=True)
     return (mean_squares + _LEAST**2 * typical).sqrt().clamp(min=torch.finfo(mean_squares.dtype).tiny)
 

@@ -35,7 +35,7 @@ class Evaluation:
     figures : dict
         What `sciml evaluate` prints: errors, coverage, baselines, costs.
     samples : Samples
-    predicted : (n, \\*grid, c_out) array
+    predicted : ``(n, *grid, c_out)`` array
     """
 
     errors: np.ndarray
@@ -126,7 +126,9 @@ def refuse_other_data(run: OperatorRun, dataset: Dataset) -> None:
     OptionError
     """
     if dataset.family != run["family"]:
-        raise OptionError(f"{dataset.path} is of family {dataset.family!r}; the network was trained on {run['family']!r}.")
+        raise OptionError(
+            f"{dataset.path} is of family {dataset.family!r}; the network was trained on {run['family']!r}."
+        )
     names = {"inputs": list(dataset.input_names), "outputs": list(dataset.output_names)}
     if names != run["names"]:
         raise OptionError(f"{dataset.path} has {names}; the network was trained with {run['names']}.")

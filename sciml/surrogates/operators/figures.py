@@ -53,6 +53,9 @@ def error_histogram(errors: np.ndarray, baselines: dict[str, float]) -> Figure:
     for place, (name, error) in enumerate(baselines.items(), 1):
         axis.axvline(error, color=f"C{place}", linestyle=":", label=f"{name} {error:.3g}")
     axis.set(xscale="log", xlabel="relative L2 error of a sample", ylabel="samples")
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:g}")
     axis.legend(frameon=False)
     return figure
 
@@ -68,7 +71,7 @@ def sample_figure(
     ----------
     samples : list of (label, input, truth, prediction)
         Values ``(*grid)`` on grids of one or two dimensions, or in a plane.
-    places : list of (\\*grid, dim) arrays
+    places : list of ``(*grid, dim)`` arrays
         Of the nodes, a sample each.
     names : (str, str)
         Of input and output.

@@ -75,7 +75,9 @@ class Fit:
         self.dataset: Dataset = open_dataset(data)
         family = other_names().get(family, family)
         if self.dataset.family != family:
-            raise OptionError(f"{data} is of family {self.dataset.family!r}, not {family!r}; give a file of that family.")
+            raise OptionError(
+                f"{data} is of family {self.dataset.family!r}, not {family!r}; give a file of that family."
+            )
         self.data = TrainingData.of(self.dataset, self.options)
         self.training(self.options, self.model_options)
 
@@ -178,7 +180,9 @@ class Fit:
         generator = np.random.default_rng((self.seed, _TRIALS, number))
         space = {"learning_rate": Range(3e-4, 1e-2, log=True), **MODELS[self.model].tuning_space}
         return {
-            name: values.at(generator.random()) if isinstance(values, Range) else values[generator.integers(len(values))]
+            name: values.at(generator.random())
+            if isinstance(values, Range)
+            else values[generator.integers(len(values))]
             for name, values in space.items()
         }
 

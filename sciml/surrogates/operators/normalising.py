@@ -39,17 +39,17 @@ class Normaliser(nn.Module):
         self.register_buffer("deviation", deviation)
 
     @classmethod
-    def of(cls, values: Tensor, scaling: Scaling, *, repeated: int = 0) -> Normaliser:
+    def of(cls, values: Tensor, scaling: Scaling, *, static: int = 0, frame: int = 0) -> Normaliser:
         """That of some values.
 
         Parameters
         ----------
-        values : (n, \\*grid, c) Tensor
+        values : ``(n, *grid, c)`` Tensor
         scaling : {"pixel", "channel", "none"}
             One mean and deviation for each node and channel, for each channel, or 0 and 1.
-        repeated : int
-            With "channel": the last channels are frames of so many channels each, which share theirs, so that a step
-            from frame to frame means the same everywhere. 0 is none.
+        static, frame : int
+            With "channel": after `static` channels come frames of `frame` channels each, which share theirs, so that a
+            step from frame to frame means the same everywhere. A `frame` of 0 is none.
         """
         shape = values.shape[1:]
         if scaling == "none":
@@ -60,8 +60,8 @@ class Normaliser(nn.Module):
             return cls(mean, deviation + _LEAST * _typical(deviation))
         axes = tuple(range(values.ndim - 1))
         mean, square = values.mean(axes), values.square().mean(axes)
-        if repeated:
-            mean, square = _shared(mean, repeated), _shared(square, repeated)
+        if frame:
+            mean, square = _shared(mean, static, frame), _shared(square, static, frame)
         deviation = (square - mean.square()).clamp(min=0).sqrt()
         place = (1,) * (len(shape) - 1) + (-1,)
         return cls(mean.view(place), torch.where(deviation > 0, deviation, 1.0).view(place))
@@ -98,9 +98,7 @@ def _typical(deviation: Tensor) -> Tensor:
     return torch.where(typical > 0, typical, 1.0 / _LEAST)
 
 
-def _shared(statistic: Tensor, repeated: int) -> Tensor:
-    """The mean over the frames in the last channels, at the place of each."""
-    frames = len(statistic) // repeated
-    first = len(statistic) - frames * repeated
-    mean = statistic[first:].view(frames, repeated).mean(0)
-    return torch.cat([statistic[:first], mean.repeat(frames)])
+def _shared(statistic: Tensor, static: int, frame: int) -> Tensor:
+    """The mean over the frames, at the place of each."""
+    frames = statistic[static:].view(-1, frame)
+    return torch.cat([statistic[:static], frames.mean(0).repeat(len(frames))])

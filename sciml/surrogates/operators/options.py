@@ -21,7 +21,9 @@ class TrainingOptions(BaseModel):
         "onecycle", description="of the learning rate; step halves it every 100 epochs"
     )
     weight_decay: float = Field(1e-4, ge=0, description="of AdamW; with optimizer=adam it is added to the gradient")
-    optimizer: Literal["adamw", "adam"] = Field("adamw", description="AdamW, or Adam with an L2 term as first published")
+    optimizer: Literal["adamw", "adam"] = Field(
+        "adamw", description="AdamW, or Adam with an L2 term as first published"
+    )
     clip: float | None = Field(None, gt=0, description="largest norm of the gradient; none if None")
     patience: int | None = Field(
         None, ge=1, description="end when the validation error has not fallen for so many epochs; never if None"

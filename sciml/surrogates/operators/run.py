@@ -128,7 +128,8 @@ def setting_as_dict(setting: Setting) -> dict[str, Any]:
 
 
 def _setting(content: Mapping[str, Any]) -> Setting:
-    return Setting(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})
+    sizes = {name: tuple(content[name]) for name in ("grid", "periodic")}
+    return Setting(**{**content, **sizes})
 
 
 def check_samples(tensor: Tensor) -> Tensor:

@@ -100,7 +100,9 @@ class TrainingData:
             )
         train = dataset.samples("train", frames_in=options.frames_in, frames_out=options.frames_out)
         if options.samples is not None and options.samples > len(train.inputs):
-            raise OptionError(f"samples={options.samples} was given; {dataset.path} has {len(train.inputs)} to train on.")
+            raise OptionError(
+                f"samples={options.samples} was given; {dataset.path} has {len(train.inputs)} to train on."
+            )
         held = dataset.samples("validation", frames_in=options.frames_in, frames_out=options.frames_out)
         points = options.layout == "points"
         batch = batch_of(train, points)

@@ -57,7 +57,9 @@ class OperatorSolver(Solver):
         if self.run["frames"] > 1 or problem.evolves:
             return "it goes on with trajectories whose first frames are given; ask it by OperatorRun.predict"
         names, fields = self.run["names"]["outputs"], [slot.name for slot in problem.layout]
-        unknown = Layout(family, self.run["grid"], outputs=fields).output_names if isinstance(problem.domain, Box) else []
+        unknown = (
+            Layout(family, self.run["grid"], outputs=fields).output_names if isinstance(problem.domain, Box) else []
+        )
         if len(fields) > 1 or names != unknown:
             return f"it makes {', '.join(names)} at the nodes of the family's mesh, and not the unknown as a field"
         return None

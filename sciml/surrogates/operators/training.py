@@ -1,4 +1,4 @@
-"""Training a network on a data file: batches, schedule, validation, the best weights, and all that a checkpoint keeps."""
+"""Training a network on a data file: batches, schedule, validation, and all that a checkpoint keeps."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class OperatorTraining:
         train = data.train
         static, frames = data.static, data.frames
         size = data.setting.out_channels
-        inputs = Normaliser.of(train.inputs, scaling, repeated=size if frames > 1 else 0)
+        inputs = Normaliser.of(train.inputs, scaling, static=static, frame=size if frames > 1 else 0)
         outputs = Normaliser.of(_as_frames(train.outputs, size), scaling)
         self.surrogate = Surrogate(operator, inputs, outputs, frames=frames, static=static).to(device)
         self.course = Course()
@@ -270,4 +270,3 @@ def _between(first: float, last: float, share: float) -> float:
 
 def _below(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{name}/"): tensor for key, tensor in tensors.items() if key.startswith(f"{name}/")}
-

@@ -30,7 +30,7 @@ def test_what_never_varies_is_met_whatever_a_network_says():
 
 def test_frames_share_their_statistics():
     frames = torch.cat([VALUES[..., :1] + shift for shift in (0.0, 5.0, 10.0)], dim=-1)
-    normaliser = Normaliser.of(torch.cat([VALUES[..., 2:], frames], dim=-1), "channel", repeated=1)
+    normaliser = Normaliser.of(torch.cat([VALUES[..., 2:], frames], dim=-1), "channel", static=1, frame=1)
     mean = normaliser.mean.flatten()
     assert mean[1] == mean[2] == mean[3] != mean[0]
     assert float(mean[1]) == pytest.approx(float(frames.mean()), rel=1e-5)

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-import torch
 
 from sciml import compare, load_problem, solve
 from sciml.datasets import open_dataset
-from sciml.errors import DivergenceError, OptionError, OutputError, UnsupportedError
+from sciml.errors import OptionError, OutputError, UnsupportedError
 from sciml.surrogates.operators.evaluation import evaluate
 from sciml.surrogates.operators.fitting import train_operator
 from sciml.surrogates.operators.run import load_run
@@ -16,7 +15,16 @@ from sciml.surrogates.operators.run import load_run
 def folder(darcy, tmp_path_factory):
     path = tmp_path_factory.mktemp("run")
     train_operator(
-        "darcy/threshold", darcy, "fno", folder=path, epochs=15, learning_rate=5e-3, batch_size=6, width=12, modes=4, layers=2
+        "darcy/threshold",
+        darcy,
+        "fno",
+        folder=path,
+        epochs=15,
+        learning_rate=5e-3,
+        batch_size=6,
+        width=12,
+        modes=4,
+        layers=2,
     )
     return path
 

@@ -57,7 +57,7 @@ def test_patience_ends_a_training_and_the_best_weights_are_kept(darcy):
 
 
 def test_tuning_takes_what_did_best_on_validation(darcy, tmp_path):
-    options = {"epochs": 1, "learning_rate": 1e-9, **SMALL}
+    options = {"epochs": 6, "batch_size": 6, "learning_rate": 1e-9, **SMALL}
     run = train_operator("darcy/two_phase", darcy, "lsm", tune=3, folder=tmp_path, **options)
     errors = [trial["validation"] for trial in run["trials"]]
     assert len(errors) == 3
@@ -94,7 +94,7 @@ def test_only_training_samples_are_trained_on(darcy):
         ("darcy/two_phase", "lstm", {}, UnknownNameError, "did you mean 'lsm'"),
         ("darcy/two_phase", "lsm", {"epoch": 3}, OptionError, "did you mean 'epochs'"),
         ("darcy/two_phase", "lsm", {"epochs": 0}, OptionError, "epochs=0"),
-        ("darcy/two_phase", "lsm", {"patch": 7, "levels": 2}, OptionError, "patch"),
+        ("darcy/two_phase", "lsm", {"patch": 4, "levels": 2, "padding": 0}, OptionError, "patch"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(darcy, family, model, options, error, said):
@@ -112,7 +112,15 @@ def test_a_loss_that_explodes_is_an_error_that_says_what_to_do(darcy):
 
     with pytest.raises(DivergenceError, match="lower the learning_rate"):
         train_operator(
-            "darcy/two_phase", darcy, "fno", epochs=20, learning_rate=1e30, schedule="constant", width=8, modes=4, layers=2
+            "darcy/two_phase",
+            darcy,
+            "fno",
+            epochs=20,
+            learning_rate=1e30,
+            schedule="constant",
+            width=8,
+            modes=4,
+            layers=2,
         )
 
 
