@@ -47,13 +47,18 @@ class PhysicsAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        temperature = self.temperature.clamp(*_TEMPERATURES)
-        weights = (self.slices(self._project(self.choose, x)) / temperature).softmax(dim=-1)
+        weights = self._weights(self._project(self.choose, x))
         tokens = (weights.mT @ self._project(self.read, x)) / (weights.sum(dim=2)[..., None] + 1e-5)
         tokens = nn.functional.scaled_dot_product_attention(
             self.queries(tokens), self.keys(tokens), self.values(tokens)
         )
         return self.out((weights @ tokens).transpose(1, 2).reshape(x.shape))
+
+    def _weights(self, x: torch.Tensor) -> torch.Tensor:
+        """softmax(S x / τ), ``(n, heads, places, slices)``; the small matrix is divided and not the large product."""
+        temperature = self.temperature.clamp(*_TEMPERATURES)
+        bias = self.slices.bias / temperature
+        return (x @ (self.slices.weight.mT / temperature) + bias).softmax(dim=-1)
 
     def _project(self, layer: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """``(n, heads, places, width / heads)``."""
