@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["append_coordinates", "reference_coordinates"]
+__all__ = ["AtPlaces", "OnReferenceGrid", "append_coordinates", "reference_coordinates"]
 
 
 def reference_coordinates(
@@ -32,3 +32,47 @@ def append_coordinates(inputs: torch.Tensor, periodic: Sequence[bool] | None = N
     grid = inputs.shape[1:-1]
     places = reference_coordinates(grid, periodic, dtype=inputs.dtype, device=inputs.device)
     return torch.cat([inputs, places.expand(len(inputs), *places.shape)], dim=-1)
+
+
+class OnReferenceGrid(torch.nn.Module):
+    """A network that is given the coordinates of the reference grid behind its inputs.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        ``(n, *grid, inputs + dim)`` to ``(n, *grid, outputs)``.
+    periodic : sequence of bool
+        Axes whose upper end is left out.
+    channels_first : bool
+        Whether the network has the channels in front of the grid.
+
+    Notes
+    -----
+    Maps ``(n, *grid, inputs)`` to ``(n, *grid, outputs)``; places do not matter.
+    """
+
+    def __init__(self, network: torch.nn.Module, periodic: Sequence[bool], *, channels_first: bool = False) -> None:
+        super().__init__()
+        self.network = network
+        self.periodic = tuple(periodic)
+        self.channels_first = channels_first
+
+    def forward(self, inputs: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
+        extended = append_coordinates(inputs, self.periodic)
+        if self.channels_first:
+            return self.network(extended.movedim(-1, 1)).movedim(1, -1)
+        return self.network(extended)
+
+
+class AtPlaces(torch.nn.Module):
+    """A network that is given the places of points behind its inputs.
+
+    Maps inputs ``(n, points, inputs)`` at places ``(points, dim)`` or ``(n, points, dim)``.
+    """
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        return self.network(torch.cat([inputs, places.expand(len(inputs), *places.shape[-2:])], dim=-1))

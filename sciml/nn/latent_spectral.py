@@ -74,13 +74,17 @@ class NeuralSpectralBlock(nn.Module):
 
     def solve(self, z: torch.Tensor) -> torch.Tensor:
         """Tokens after the series."""
-        shape = (-1, self.heads, 1, z.shape[-1])
-        return z + trigonometric_series(z, self.sines.view(shape), self.cosines.view(shape))
+        # One row for each channel: coefficients that vary along the fastest axis would be slow.
+        rows = z.permute(1, 3, 0, 2).flatten(0, 1).flatten(1)
+        series = trigonometric_series(rows, self.sines[..., None], self.cosines[..., None])
+        heads, tokens, size = z.shape[1:]
+        return z + series.view(heads, size, -1, tokens).permute(2, 0, 3, 1)
 
     def read_back(self, x: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
         """What the places of patches ``(m, places, C)`` take from tokens."""
-        attention = (self._heads(self.places(x)) @ z.mT).softmax(dim=-1)
-        return (attention @ z).transpose(1, 2).flatten(2)
+        # Tokens in front of places: a softmax along few contiguous numbers is slow.
+        attention = (z @ self._heads(self.places(x)).mT).softmax(dim=-2)
+        return (attention.mT @ z).transpose(1, 2).flatten(2)
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)

@@ -27,10 +27,10 @@ def trigonometric_series(z: torch.Tensor, sines: torch.Tensor, cosines: torch.Te
 
     Notes
     -----
-    One sine and one cosine whatever N is: the value is summed by Clenshaw's recurrence
-    q_k = c_k + 2 cos(θ) q_{k+1} − q_{k+2}, with Σ b_k cos kθ = b_0 + cos(θ) q_1 − q_2 and Σ a_k sin kθ = sin(θ) q_1 for the
-    coefficients c of either; its gradient by the recurrence of cos kθ and sin kθ themselves. Rounding errors grow as
-    N² near multiples of π, which for N = 12 costs two digits at most.
+    One sine and one cosine whatever N is. The value is summed by Clenshaw's recurrence
+    q_k = c_k + 2 cos(θ) q_{k+1} − q_{k+2} for the coefficients c of either, with Σ b_k cos kθ = b_0 + cos(θ) q_1 − q_2
+    and Σ a_k sin kθ = sin(θ) q_1; its gradient by the recurrence of cos kθ and sin kθ themselves. Rounding errors grow
+    as N² near multiples of π, which for N = 12 costs two digits at most.
 
     Source: C. W. Clenshaw, Mathematical Tables and other Aids to Computation 9 (1955) 118.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -79,7 +80,7 @@ class UNet(nn.Module):
         if levels > 1:
             channels[-1] = channels[-2]
         self.first = ConvolutionPair(dim, width, width, width, norm)
-        self.down = nn.ModuleList(ConvolutionPair(dim, a, b, b, norm) for a, b in zip(channels, channels[1:]))
+        self.down = nn.ModuleList(ConvolutionPair(dim, a, b, b, norm) for a, b in pairwise(channels))
         self.skips = nn.ModuleList(skips(c) for c in channels)
         self.up = nn.ModuleList(
             ConvolutionPair(dim, 2 * c, c, channels[max(k - 1, 0)] if k else width, norm)

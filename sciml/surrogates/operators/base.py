@@ -6,28 +6,16 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, ConfigDict
 from torch.utils.flop_counter import FlopCounterMode
 
 from sciml.errors import OptionError
-from sciml.nn.grids import append_coordinates
 from sciml.solvers.base import Range
 
-__all__ = ["GridOperator", "ModelKind", "ModelOptions", "Operator", "PerAxis", "Setting", "per_axis"]
-
-
-def _from_text(value: Any) -> Any:
-    """``"4,4"`` as ``(4, 4)``, as it comes from a command line."""
-    if isinstance(value, str) and "," in value:
-        return tuple(part.strip() for part in value.strip("()[] ").split(",") if part.strip())
-    return value
-
-
-PerAxis = Annotated[int | tuple[int, ...], BeforeValidator(_from_text)]
-"""One whole number for all axes, or one for each, in their order."""
+__all__ = ["ModelKind", "ModelOptions", "Operator", "Setting"]
 
 
 @dataclass(frozen=True)
@@ -148,6 +136,8 @@ class Operator(torch.nn.Module):
     model : str
         Name of the kind.
     setting : Setting
+    any_grid : bool
+        Whether it may be asked on another grid, or for another number of points.
     options : dict
         Resolved, as plain values: ``build(model, setting, seed, **options)`` is the same network.
     """
@@ -156,7 +146,7 @@ class Operator(torch.nn.Module):
         super().__init__()
         self.model = kind.name
         self.trained = kind.trained
-        self.discretisation_invariant = kind.discretisation_invariant
+        self.any_grid = kind.discretisation_invariant or (kind.trained and setting.points)
         self.setting = setting
         self.options: dict[str, Any] = options.model_dump(mode="json")
         self.network = network
@@ -168,7 +158,7 @@ class Operator(torch.nn.Module):
                 f"Inputs of shape {tuple(inputs.shape)} were given; the network takes "
                 f"(n, {', '.join(map(str, setting.grid))}, {setting.in_channels})."
             )
-        if tuple(inputs.shape[1:-1]) != setting.grid and not (self.discretisation_invariant or setting.points):
+        if tuple(inputs.shape[1:-1]) != setting.grid and not self.any_grid:
             raise OptionError(
                 f"Inputs on a grid of {tuple(inputs.shape[1:-1])} were given; {self.model!r} was built for "
                 f"{setting.grid} and knows no other: resample them, or use a model such as 'fno'."
@@ -209,38 +199,3 @@ class Operator(torch.nn.Module):
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             twin(inputs, places)
         return int(counter.get_total_flops())
-
-
-class GridOperator(torch.nn.Module):
-    """A network with channels first, on the inputs with the coordinates of the reference grid behind them.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        ``(n, in_channels + dim, *grid)`` to ``(n, out_channels, *grid)``.
-    periodic : sequence of bool
-        Axes whose upper end is left out.
-    """
-
-    def __init__(self, network: torch.nn.Module, periodic: Sequence[bool]) -> None:
-        super().__init__()
-        self.network = network
-        self.periodic = tuple(periodic)
-
-    def forward(self, inputs: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
-        extended = append_coordinates(inputs, self.periodic)
-        return self.network(extended.movedim(-1, 1)).movedim(1, -1)
-
-
-def per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...]:
-    """One number for each axis.
-
-    Raises
-    ------
-    OptionError
-        Another number of them.
-    """
-    values = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(values) != axes:
-        raise OptionError(f"{name}={value} has {len(values)} numbers; give one, or one for each of {axes} axes.")
-    return values

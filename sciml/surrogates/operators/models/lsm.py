@@ -10,14 +10,16 @@ import torch
 from pydantic import Field
 
 from sciml.errors import OptionError
-from sciml.nn.grids import append_coordinates
+from sciml.nn.grids import OnReferenceGrid
 from sciml.nn.latent_spectral import NeuralSpectralBlock
-from sciml.nn.unet import PaddedUNet, UNet
-from sciml.surrogates.operators.base import ModelKind, ModelOptions, PerAxis, Range, Setting, per_axis
+from sciml.nn.point_cloud import PointCloudNetwork
+from sciml.nn.unet import PaddedUNet, UNet, convolution
+from sciml.surrogates.operators.base import ModelKind, ModelOptions, Range, Setting
+from sciml.surrogates.operators.sizes import PerAxis, allowed_levels, check_divisible, even_modes, per_axis
 
 __all__ = ["MODEL", "LatentSpectralModel", "LatentSpectralOptions"]
 
-_MOST_LEVELS = 5
+_LATENT_GRID, _LATENT_MODES = 32, 24
 
 
 class LatentSpectralOptions(ModelOptions):
@@ -40,6 +42,12 @@ class LatentSpectralOptions(ModelOptions):
         None, description="zeros behind each axis; by default as few as levels and patches need"
     )
     norm: Literal["batch", "instance"] = Field("batch", description="over the batch, or over each sample")
+    latent_grid: PerAxis | None = Field(
+        None, description="for unstructured points: the grid of the U-Net, 32 by default; the source takes 96"
+    )
+    modes: PerAxis | None = Field(
+        None, description="for unstructured points: Fourier modes of both signs along each axis, 24 by default"
+    )
 
 
 class LatentSpectralModel(ModelKind):
@@ -64,7 +72,8 @@ class LatentSpectralModel(ModelKind):
     }
 
     def resolve(self, setting: Setting, options: LatentSpectralOptions) -> LatentSpectralOptions:
-        grid = self.grid(setting)
+        chosen: dict[str, Any] = self._ends(setting, options)
+        grid = chosen.get("latent_grid", setting.grid)
         levels = options.levels or allowed_levels(grid)
         patch, padding = options.patch, options.padding
         if patch is None:
@@ -74,71 +83,55 @@ class LatentSpectralModel(ModelKind):
         if padding is None:
             padding = tuple(-n % (p * 2 ** (levels - 1)) for n, p in zip(grid, patch))
         padding = per_axis(padding, setting.dim, "padding")
-        return options.model_copy(update={"levels": levels, "patch": patch, "padding": padding})
+        return options.model_copy(update={"levels": levels, "patch": patch, "padding": padding, **chosen})
+
+    def _ends(self, setting: Setting, options: LatentSpectralOptions) -> dict[str, Any]:
+        if not setting.points:
+            if options.latent_grid is not None or options.modes is not None:
+                raise OptionError("latent_grid and modes are for unstructured points; leave them out on a grid.")
+            return {}
+        if setting.dim != 2:
+            raise OptionError(f"Model 'lsm' takes unstructured points in 2 dimensions; these have {setting.dim}.")
+        grid = per_axis(options.latent_grid or _LATENT_GRID, 2, "latent_grid")
+        modes = options.modes or tuple(min(_LATENT_MODES, n - n % 2) for n in grid)
+        return {"latent_grid": grid, "modes": per_axis(modes, 2, "modes")}
 
     def check(self, setting: Setting, options: LatentSpectralOptions) -> None:
         if options.width % options.heads:
             raise OptionError(f"width={options.width} is not divisible by heads={options.heads}; make it a multiple.")
-        levels, patch, padding = options.levels or 1, options.patch, options.padding
-        assert isinstance(patch, tuple) and isinstance(padding, tuple)
-        if min(patch) < 1 or min(padding) < 0:
-            raise OptionError(f"patch={patch} and padding={padding} were given; patches are at least 1, padding 0.")
-        for size, extra, places in zip(self.grid(setting), padding, patch):
-            check_divisible(size + extra, places, levels)
-
-    def grid(self, setting: Setting) -> tuple[int, ...]:
-        """The grid on which the U-Net works."""
-        return setting.grid
+        grid: Any = options.latent_grid if setting.points else setting.grid
+        patch, padding = _axes(options.patch), _axes(options.padding)
+        for size, extra, places in zip(grid, padding, patch):
+            check_divisible(size, extra, places, options.levels or 1)
+        if setting.points:
+            even_modes("modes", _axes(options.modes), grid)
+            if any(padding):
+                raise OptionError(f"padding={padding} was given; a latent grid takes none, choose its size instead.")
 
     def network(self, setting: Setting, options: LatentSpectralOptions) -> torch.nn.Module:
-        unet = _unet(setting.dim, options)
+        unet, width = _unet(setting.dim, options), options.width
+        if setting.points:
+            return PointCloudNetwork(
+                torch.nn.Sequential(unet, convolution(2, width, width)),
+                inputs=setting.in_channels,
+                outputs=setting.out_channels,
+                width=width,
+                grid=_axes(options.latent_grid),
+                modes=_axes(options.modes),
+            )
         inputs = setting.in_channels + setting.dim
-        assert isinstance(options.padding, tuple)
-        return OnReferenceGrid(
-            PaddedUNet(unet, inputs, setting.out_channels, options.width, options.padding), setting.periodic
-        )
+        network = PaddedUNet(unet, inputs, setting.out_channels, width, _axes(options.padding))
+        return OnReferenceGrid(network, setting.periodic)
 
 
-class OnReferenceGrid(torch.nn.Module):
-    """A network with channels last that is given the coordinates of the reference grid behind its inputs."""
-
-    def __init__(self, network: torch.nn.Module, periodic: Sequence[bool]) -> None:
-        super().__init__()
-        self.network = network
-        self.periodic = tuple(periodic)
-
-    def forward(self, inputs: torch.Tensor, places: torch.Tensor | None = None) -> torch.Tensor:
-        return self.network(append_coordinates(inputs, self.periodic))
-
-
-def allowed_levels(grid: Sequence[int]) -> int:
-    """As many resolutions, at most 5, as leave 4 places along each axis of the coarsest."""
-    levels = 1
-    while levels < _MOST_LEVELS and min(grid) // 2**levels >= 4:
-        levels += 1
-    return levels
-
-
-def check_divisible(size: int, patch: int, levels: int) -> None:
-    """Refuse a size that halvings and patches do not divide.
-
-    Raises
-    ------
-    OptionError
-    """
-    unit = patch * 2 ** (levels - 1)
-    if size % unit:
-        fitting = [p for p in range(1, size + 1) if size % (p * 2 ** (levels - 1)) == 0]
-        possible = f"patches of {', '.join(map(str, fitting))} can" if fitting else "none can with so many levels"
-        raise OptionError(
-            f"{size} places on an axis with its padding cannot be halved {levels - 1} times and cut into patches of "
-            f"{patch}; {possible}, or pad to {size + -size % unit}."
-        )
+def _axes(resolved: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    assert isinstance(resolved, tuple)
+    return resolved
 
 
 def _unet(dim: int, options: LatentSpectralOptions) -> UNet:
     block = partial(
-        NeuralSpectralBlock, patch=options.patch, tokens=options.tokens, basis=options.basis, heads=options.heads
+        NeuralSpectralBlock, patch=_axes(options.patch), tokens=options.tokens, basis=options.basis, heads=options.heads
     )
     return UNet(dim, options.width, options.levels or 1, options.norm, block)
 
