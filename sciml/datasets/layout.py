@@ -14,7 +14,6 @@ from sciml.errors import OptionError, UnsupportedError, unknown_name
 from sciml.forms.lowering import lower, nodes
 from sciml.problem import Box, Problem
 from sciml.problem.points import Points
-from sciml.problem.random_fields import RandomField
 from sciml.solution import Evolution, Field, Solution
 from sciml.solution.field import Rule
 from sciml.solution.functionals import evaluate_expression
@@ -22,7 +21,6 @@ from sciml.solution.functionals import evaluate_expression
 __all__ = ["Layout", "Output"]
 
 _OUTPUT = re.compile(r"(\w+)(?:\[(\d+)\])?")
-_AXES = "xyz"
 
 
 class Output:

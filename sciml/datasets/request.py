@@ -118,8 +118,11 @@ class Request:
         return Layout(self.problem, self.shape, frames=self.frames, outputs=self.outputs)
 
     def stream(self, split: str) -> int:
-        """Seed of the members of a split: streams of different splits and data sets are disjoint."""
-        return len(SPLITS) * self.seed + SPLITS.index(split)
+        """Seed of the members of a split: streams of different splits and data sets are disjoint, and none is seed 0.
+
+        Members of seed 0 are what `compare` and `--draw K` take where no seed is given: nothing was trained on them.
+        """
+        return len(SPLITS) * self.seed + SPLITS.index(split) + 1
 
     def chunks(self) -> Iterator[Chunk]:
         """The pieces of work, in the order in which they stand in the file."""
@@ -176,7 +179,7 @@ def make_request(
     base = load_problem(problem) if isinstance(problem, str) else problem
     if base.source is None:
         raise OptionError(
-            f"{base!r} was made in memory, where other processes cannot find it; declare it in a file and give its path."
+            f"{base!r} is made in memory, where other processes do not find it; declare it in a file and give its path."
         )
     sizes = split_sizes(count, split)
     if seed < 0:
