@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -156,11 +157,12 @@ def generate(
         return found
     parts = _Parts(path, request, force)
     show = report or (lambda progress: None)
-    solved = _solve_missing(request, parts, Ways(workers, scheduler), show)
-    error = parts.label_error(lambda: _measured(request, show))
-    content, cpu_seconds = _gathered(request, parts)
-    digest = write_file(path, content, error)
-    parts.remove()
+    with closing(parts):
+        solved = _solve_missing(request, parts, Ways(workers, scheduler), show)
+        error = parts.label_error(lambda: _measured(request, show))
+        content, cpu_seconds = _gathered(request, parts)
+        digest = write_file(path, content, error)
+        parts.remove()
     return Generation(path, request.sizes, digest, error, cpu_seconds, solved)
 
 
@@ -193,6 +195,12 @@ class _Parts:
                 )
             self.remove()
         self.folder.mkdir(exist_ok=True)
+        # The system frees the lock when the process ends, however it ends.
+        self._lock = open(self.folder / "lock", "w")  # noqa: SIM115
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise OutputError(f"Another process is writing {path}; wait for it, or end it.") from error
         if not known.is_file():
             write_json(known, request.as_json())
 
@@ -222,6 +230,10 @@ class _Parts:
         """Remove the folder."""
         shutil.rmtree(self.folder)
 
+    def close(self) -> None:
+        """Let another process write."""
+        self._lock.close()
+
 
 def _solve_missing(request: Request, parts: _Parts, ways: Ways, report: Report) -> int:
     """Solve the chunks that are not there; how many members that were."""
@@ -239,20 +251,12 @@ def _solve_missing(request: Request, parts: _Parts, ways: Ways, report: Report) 
             parts.keep(chunk, solve_chunk(content, chunk.split, chunk.seed, chunk.first, chunk.last, tell))
             done += chunk.last - chunk.first
         return waiting
-    with _closing(run_elsewhere(ways, content, missing)) as run:
+    with closing(run_elsewhere(ways, content, missing)) as run:
         for chunk, arrays in run:
             parts.keep(chunk, arrays)
             done += chunk.last - chunk.first
             tell(Progress("members"))
     return waiting
-
-
-@contextmanager
-def _closing(run: Any) -> Iterator[Any]:
-    try:
-        yield run
-    finally:
-        run.close()
 
 
 def _measured(request: Request, report: Report) -> dict[str, Any] | None:
@@ -262,10 +266,11 @@ def _measured(request: Request, report: Report) -> dict[str, Any] | None:
     def tell(progress: Progress) -> None:
         report(Progress("error of the labels", progress.done, progress.total, progress.text))
 
-    errors = measure_error(request.as_json(), tell)
+    errors, elsewhere = measure_error(request.as_json(), tell)
     return {
         "mean": errors.mean,
         "max": errors.worst,
+        "mean_but_one_percent": elsewhere,
         "rate": errors.rate,
         "extrapolated": errors.extrapolated,
         "members": request.check,

@@ -21,7 +21,6 @@ from sciml.solution.functionals import evaluate_expression
 __all__ = ["Layout", "Output"]
 
 _OUTPUT = re.compile(r"(\w+)(?:\[(\d+)\])?")
-_AXES = "xyz"
 
 
 class Output:

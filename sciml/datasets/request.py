@@ -179,7 +179,7 @@ def make_request(
     base = load_problem(problem) if isinstance(problem, str) else problem
     if base.source is None:
         raise OptionError(
-            f"{base!r} was made in memory, where other processes cannot find it; declare it in a file and give its path."
+            f"{base!r} is made in memory, where other processes do not find it; declare it in a file and give its path."
         )
     sizes = split_sizes(count, split)
     if seed < 0:

@@ -194,7 +194,7 @@ def checked_file(path: Path) -> h5py.File:
             raise OutputError(f"{path} is HDF5 of another layout; `sciml import` makes a data set of its arrays.")
         if int(file["sciml"].attrs["format"]) != FORMAT:
             raise OutputError(
-                f"{path} has format {file['sciml'].attrs['format']}, and this version reads {FORMAT}; generate it again."
+                f"{path} has format {file['sciml'].attrs['format']}, this version reads {FORMAT}; generate it again."
             )
         if checksum(file) != str(file["sciml"].attrs["checksum"]):
             raise OutputError(f"{path} is damaged or was changed: its checksum does not fit; generate it again.")

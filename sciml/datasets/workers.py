@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Ways:
 
 def run_elsewhere(
     ways: Ways, content: dict[str, Any], chunks: Sequence[Chunk]
-) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
+) -> Generator[tuple[Chunk, dict[str, np.ndarray]]]:
     """Solve chunks, in whatever order they end.
 
     Raises
@@ -64,7 +64,7 @@ def _arguments(content: dict[str, Any], chunk: Chunk) -> tuple[Any, ...]:
 
 def _on_this_machine(
     workers: int, content: dict[str, Any], chunks: Sequence[Chunk]
-) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
+) -> Generator[tuple[Chunk, dict[str, np.ndarray]]]:
     # Forked processes would share MPI's and torch's state.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=die_with_parent)
     try:
@@ -82,7 +82,7 @@ def _on_this_machine(
 
 def _on_dask(
     address: str, content: dict[str, Any], chunks: Sequence[Chunk]
-) -> Iterator[tuple[Chunk, dict[str, np.ndarray]]]:
+) -> Generator[tuple[Chunk, dict[str, np.ndarray]]]:
     try:
         import distributed
     except ImportError as error:
