@@ -61,10 +61,11 @@ def check_divisible(size: int, padding: int, patch: int, levels: int) -> None:
     if padded % unit == 0:
         return
     fitting = [p for p in range(1, padded + 1) if padded % (p * 2 ** (levels - 1)) == 0]
-    patches = f"patches of {', '.join(map(str, fitting))} can, or " if fitting and patch > 1 else ""
+    cutting = f" and cut into patches of {patch}" if patch > 1 else ""
+    others = f"patches of {', '.join(map(str, fitting))} can, or " if fitting and patch > 1 else ""
     raise OptionError(
-        f"An axis of {size} places with a padding of {padding} cannot be halved {levels - 1} times and cut into "
-        f"patches of {patch}; {patches}a padding of {-size % unit}."
+        f"An axis of {size} places with a padding of {padding} cannot be halved {levels - 1} times{cutting}; "
+        f"{others}take a padding of {-size % unit}."
     )
 
 

@@ -20,9 +20,9 @@ class TransolverOptions(ModelOptions):
     """Options of transformers with physics attention."""
 
     width: int = Field(32, ge=1, description="channels; the source takes 128 to 256")
-    layers: int = Field(8, ge=1, description="blocks")
+    layers: int = Field(4, ge=1, description="blocks; the source takes 8")
     heads: int = Field(4, ge=1, description="heads, which must divide the width; the source takes 8")
-    slices: int = Field(32, ge=1, description="slices of each head; the source takes 32 to 64")
+    slices: int = Field(16, ge=1, description="slices of each head; the source takes 32 to 64")
     ratio: int = Field(1, ge=1, description="width of the hidden layer behind attention, in multiples of the width")
 
 
@@ -32,7 +32,7 @@ class TransolverModel(ModelKind):
     Notes
     -----
     Good values: the source's are width 128, 8 layers, 8 heads, 64 slices, AdamW at 1e-3 with gradients clipped at 0.1;
-    the defaults cost as much as the other models' on one core.
+    the defaults are for training on a CPU.
 
     Source: H. Wu, H. Luo, H. Wang, J. Wang, M. Long, arXiv 2402.02366.
     """
