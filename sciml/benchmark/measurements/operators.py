@@ -15,6 +15,7 @@ import torch
 
 from sciml import load_problem, solve_members
 from sciml.datasets import Dataset, generate, open_dataset
+from sciml.solvers.base import Range
 from sciml.surrogates.operators.evaluation import evaluate
 from sciml.surrogates.operators.fitting import Fit
 from sciml.surrogates.operators.run import OperatorRun
@@ -32,6 +33,8 @@ __all__ = [
 
 _PEERS = ("lsm", "fno", "unet", "transolver")
 _TRIALS = 4
+# Sizes are matched, so that trials are about how to train.
+_SPACE = {"learning_rate": Range(5e-4, 1e-2, log=True), "batch_size": (10, 20), "weight_decay": (1e-4, 1e-2)}
 
 
 def _folder() -> Path:
@@ -54,7 +57,7 @@ def _darcy32() -> Path:
 
 def _trained(family: str, path: Path, model: str, seed: int, options: Mapping[str, Any], tune: int = 0) -> OperatorRun:
     torch.set_num_threads(1)
-    return Fit(family, path, model, options, seed=seed, tune=tune).run()
+    return Fit(family, path, model, options, seed=seed, tune=tune, space=_SPACE).run()
 
 
 def operator_default(model: str = "lsm", seed: int = 0) -> dict[str, float]:
@@ -251,7 +254,7 @@ def operator_resume() -> dict[str, float]:
     return {"different_bits": float(sum(int((a != b).sum()) for a, b in pairs))}
 
 
-# -- beside the classics 
+# -- beside the classics
 
 
 def operator_beside_classical(model: str = "fno", seed: int = 0) -> dict[str, float]:

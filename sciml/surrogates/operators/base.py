@@ -102,7 +102,7 @@ class ModelKind(ABC):
     discretisation_invariant: ClassVar[bool] = False
     trained: ClassVar[bool] = True
     tuning_space: ClassVar[Mapping[str, Sequence[Any] | Range]] = {}
-    learning_rate: ClassVar[float] = 1e-3
+    learning_rate: ClassVar[float] = 2e-3
 
     def resolve(self, setting: Setting, options: Any) -> Any:
         """The options with everything filled in that the setting decides."""

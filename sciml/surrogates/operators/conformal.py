@@ -26,12 +26,13 @@ class ConformalBand(nn.Module):
 
     Notes
     -----
-    On average over samples and nodes a band covers its nominal share, provided that what is asked for is drawn as the
-    validation samples were; for one sample or one node it promises nothing. Nodes of one sample depend on each other,
-    so with m validation samples the share itself varies as if there were a few times m numbers.
+    On average over samples and nodes a band covers at least its nominal share, and at most 1/(m + 1) more, provided
+    that what is asked for is drawn as the m validation samples were; for one sample or one node it promises nothing.
+    Nodes of one sample depend on each other, so with few validation samples the share itself varies.
 
     Source: A. N. Angelopoulos and S. Bates, Conformal Prediction: A Gentle Introduction (2023), split conformal
-    prediction with scaled scores.
+    prediction with scaled scores; the count of samples in place of their nodes is that for groups of numbers that are
+    exchangeable as groups.
     """
 
     width: Tensor
@@ -49,7 +50,8 @@ class ConformalBand(nn.Module):
         count, dim = len(errors), errors.ndim - 2
         others = _scale((total - squares) / (count - 1), dim)
         scores = (errors.abs() / others).flatten()
-        rank = min(scores.numel(), math.ceil(nominal * (scores.numel() + 1)))
+        # Nodes of a sample depend on each other, so that the sample to come counts as one of m + 1, not its nodes.
+        rank = min(scores.numel(), math.ceil(nominal * (count + 1) / count * scores.numel()))
         quantile = scores.kthvalue(rank).values
         return cls(quantile * _scale(total / count, dim), nominal)
 

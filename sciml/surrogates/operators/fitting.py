@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from sciml.training.distributed import is_first, largest
 __all__ = ["Fit", "split_options", "train_operator"]
 
 _TRIALS = 7919
+_SPACE: dict[str, Any] = {"learning_rate": Range(3e-4, 1e-2, log=True)}
 
 
 class Fit:
@@ -47,6 +48,8 @@ class Fit:
     tune : int
         Trials of the model's tuning space, each with the whole budget, chosen between by validation; 0 takes the
         options as they are.
+    space : mapping, optional
+        What trials are drawn from, option by option, in place of the learning rate and the model's tuning space.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Fit:
         seed: int = 0,
         device: str = "cpu",
         tune: int = 0,
+        space: Mapping[str, Sequence[Any] | Range] | None = None,
     ) -> None:
         if model not in MODELS:
             raise unknown_name("model", model, MODELS)
@@ -71,6 +75,7 @@ class Fit:
             raise OptionError(f"seed={seed} and tune={tune} were given; both are whole numbers ≥ 0.")
         checked_device(device)
         self.model, self.seed, self.device, self.tune = model, seed, device, tune
+        self.space = _SPACE | dict(MODELS[model].tuning_space) if space is None else dict(space)
         self.options, self.model_options = split_options(model, options or {})
         self.dataset: Dataset = open_dataset(data)
         family = other_names().get(family, family)
@@ -178,12 +183,11 @@ class Fit:
         if number == 0:
             return {}
         generator = np.random.default_rng((self.seed, _TRIALS, number))
-        space = {"learning_rate": Range(3e-4, 1e-2, log=True), **MODELS[self.model].tuning_space}
         return {
             name: values.at(generator.random())
             if isinstance(values, Range)
             else values[generator.integers(len(values))]
-            for name, values in space.items()
+            for name, values in self.space.items()
         }
 
     def _with(self, drawn: Mapping[str, Any]) -> tuple[TrainingOptions, dict[str, Any]]:

@@ -14,8 +14,8 @@ class TrainingOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int = Field(10, ge=1, description="passes over the training samples")
-    batch_size: int = Field(20, ge=1, description="samples in a step")
+    epochs: int = Field(15, ge=1, description="passes over the training samples")
+    batch_size: int = Field(10, ge=1, description="samples in a step")
     learning_rate: float | None = Field(None, gt=0, description="the highest of the schedule; the model's own if None")
     schedule: Literal["onecycle", "cosine", "step", "constant"] = Field(
         "onecycle", description="of the learning rate; step halves it every 100 epochs"
