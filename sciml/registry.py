@@ -265,7 +265,8 @@ def load_solver(name: str) -> Solver:
     Parameters
     ----------
     name : str
-        A name such as ``"fenics"``, or the path of a Python file that sets ``SOLVER``, as in ``"./my_solver.py"``.
+        A name such as ``"fenics"``, the path of a Python file that sets ``SOLVER``, as in ``"./my_solver.py"``, or the
+        folder of a trained network, as in ``"./run"``.
 
     Raises
     ------
@@ -275,7 +276,8 @@ def load_solver(name: str) -> Solver:
         The file cannot be imported, or its ``SOLVER`` is not one.
     """
     if _is_path(name):
-        return _solver_from_file(Path(name))
+        path = Path(name)
+        return importlib.import_module("sciml.surrogates").solver_in(path) if path.is_dir() else _solver_from_file(path)
     modules, points = _solver_modules(), _solver_points()
     if name in modules:
         return importlib.import_module(modules[name]).SOLVER

@@ -135,8 +135,7 @@ def resume(
 ) -> None:
     """Continue an unfinished run: a training from its last checkpoint, anything else from the start."""
     from sciml.cli.console import console
-    from sciml.cli.folder import finished_rows, read_request
-    from sciml.cli.runs import run
+    from sciml.cli.folder import TrainRequest, finished_rows, read_request
     from sciml.registry import load_problem
 
     finished = finished_rows(folder)
@@ -146,6 +145,13 @@ def resume(
         console.print(f"The run in {folder} is finished; there is nothing to resume.", highlight=False, soft_wrap=True)
         return
     request = read_request(folder)
+    if isinstance(request, TrainRequest):
+        from sciml.cli.surrogates import train as go_on
+
+        go_on(request, out=folder, resume=True, as_json=as_json)
+        return
+    from sciml.cli.runs import run
+
     problem = load_problem(request.source, member=request.member, **request.parameters)
     request.check(problem, folder)
     run(problem, request, out=folder, resume=True, as_json=as_json)
@@ -193,6 +199,68 @@ def compare(
     solvers = grouped_options(solver or [], options or [])
     request = Request.of(problem, "compare", solvers, seed, device)
     run(problem, request, out=out, force=force, as_json=as_json)
+
+
+@app.command()
+def train(
+    family: Annotated[str, typer.Argument(help="A family (`sciml list`) that the data file has members of.")],
+    data: Annotated[Path, typer.Option(help="A file that `sciml generate` or `sciml import` has written.")],
+    model: Annotated[str, typer.Option(help="lsm, fno, transolver, …; `sciml models` lists them.")] = "lsm",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("-o", "--option", metavar="NAME=VALUE", help="Set an option of the training or of the network."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the first weights and of the order of samples.", min=0)] = 0,
+    tune: Annotated[
+        int, typer.Option(metavar="N", help="Try N settings first; the validation samples choose.", min=0)
+    ] = 0,
+    split: Annotated[str, typer.Option(help="Samples to train on; only train is possible.")] = "train",
+    device: Device = "cpu",
+    out: Out = None,
+    force: Force = False,
+    as_json: Json = False,
+) -> None:
+    """Train a network over a family; `sciml compare FAMILY --solver ./DIR` then asks it."""
+    from sciml.cli.folder import TrainRequest
+    from sciml.cli.surrogates import train as run_training
+
+    request = TrainRequest(
+        family, str(data.resolve()), model, parse_options(option or [], "-o"), seed, device, tune, split
+    )
+    run_training(request, out=out, force=force, as_json=as_json)
+
+
+@app.command()
+def models(as_json: Json = False) -> None:
+    """List the networks that `sciml train` knows, with their options."""
+    from sciml.cli.surrogates import model_rows, print_models
+
+    if as_json:
+        for row in model_rows():
+            print(json.dumps(row))
+    else:
+        print_models()
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `sciml train … --out` has written.")],
+    data: Annotated[Path, typer.Option(help="A data file of the same family.")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    batch_statistics: Annotated[
+        bool, typer.Option("--batch-statistics", help="Let batch normalisation use the batch's own statistics.")
+    ] = False,
+    device: Device = "cpu",
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Draw the errors into this folder.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hold a trained network against a split of a data file: errors, coverage of its band, trivial baselines, costs.
+
+    In the JSON, cpu_seconds are those of the training, and evaluation_cpu_seconds those of this evaluation.
+    """
+    from sciml.cli.surrogates import evaluate_run
+
+    evaluate_run(folder, data, split=split, device=device, batch_statistics=batch_statistics, out=out, as_json=as_json)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from sciml.files import write_json
 from sciml.problem import Problem
 from sciml.registry import fingerprint
 
-__all__ = ["Request", "Workplace", "finished_rows", "output_folder", "place_of", "read_request"]
+__all__ = ["Request", "TrainRequest", "Workplace", "finished_rows", "output_folder", "place_of", "read_request"]
 
 _REQUEST, _RECORD, _UNFINISHED, _CHECKPOINT = "run.json", "record.json", "unfinished", "checkpoint"
 
@@ -79,6 +79,30 @@ class Request:
 
 
 @dataclass(frozen=True)
+class TrainRequest:
+    """What `train` was asked for.
+
+    Attributes
+    ----------
+    family, data, model : str
+        Name of the family, path of the data file, name of the network.
+    options : dict
+        Of the training and of the network, as given.
+    seed, device, tune, split : int, str, int, str
+    """
+
+    family: str
+    data: str
+    model: str
+    options: dict[str, Any]
+    seed: int
+    device: str
+    tune: int = 0
+    split: str = "train"
+    command: Literal["train"] = "train"
+
+
+@dataclass(frozen=True)
 class Workplace:
     """Where an unfinished run keeps what it has.
 
@@ -126,7 +150,7 @@ def finished_rows(folder: Path) -> list[dict[str, Any]] | None:
     return record.get("rows", [record])
 
 
-def read_request(folder: Path) -> Request:
+def read_request(folder: Path) -> Request | TrainRequest:
     """What a run was asked for, whether it is finished or not.
 
     Raises
@@ -137,6 +161,8 @@ def read_request(folder: Path) -> Request:
     path = place_of(folder) / _REQUEST
     content = _json(path)
     try:
+        if content.get("command") == "train":
+            return TrainRequest(**content)
         content["solvers"] = [(str(name), dict(options)) for name, options in content["solvers"]]
         return Request(**content)
     except (ValueError, TypeError, KeyError) as error:
@@ -159,7 +185,7 @@ def _damaged(path: Path, error: object) -> OutputError:
 
 @contextmanager
 def output_folder(
-    out: Path | None, request: Request, *, force: bool = False, resume: bool = False
+    out: Path | None, request: Request | TrainRequest, *, force: bool = False, resume: bool = False
 ) -> Iterator[Workplace | None]:
     """A place for the files of a result, which become the folder's content when the block ends well.
 
@@ -202,7 +228,7 @@ def _refuse_to_replace(out: Path, force: bool) -> None:
         raise OutputError(f"{out} holds an unfinished run; `sciml resume {out}` continues it, --force starts over.")
 
 
-def _start_anew(out: Path, request: Request) -> None:
+def _start_anew(out: Path, request: Request | TrainRequest) -> None:
     try:
         if (out / _UNFINISHED).exists():
             shutil.rmtree(out / _UNFINISHED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,7 @@ from sciml.errors import OptionError, OutputError, unknown_name
 from sciml.problem import Problem, grid_points
 from sciml.registry import load_problem
 
-__all__ = ["Dataset", "Samples", "open_dataset"]
+__all__ = ["Dataset", "Samples", "family_of", "open_dataset"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +121,15 @@ class Dataset:
         sizes = "/".join(str(self.sizes[split]) for split in SPLITS)
         return f"<{self.family}: {sizes} samples on {' × '.join(map(str, self.grid))} nodes>"
 
+    @property
+    def specification(self) -> dict[str, Any]:
+        """What :func:`family_of` makes the family of, as JSON holds it: source, parameters, and which are fixed."""
+        return {key: self._about[key] for key in ("source", "parameters", "fixed")}
+
     @cached_property
     def problem(self) -> Problem:
         """The family, with the values that its members have in common."""
-        base = load_problem(self._about["source"], **self._about["parameters"])
-        return base.fixing(**{name: self._about["parameters"][name] for name in self._about["fixed"]})
+        return family_of(self.specification)
 
     @cached_property
     def ranges(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -209,6 +213,13 @@ def _as_channels(frames: np.ndarray) -> np.ndarray:
     """Frames ``(n, T, *grid, c)`` as channels ``(n, *grid, T c)``, frame by frame."""
     moved = np.moveaxis(frames, 1, -2)
     return np.ascontiguousarray(moved.reshape(*moved.shape[:-2], -1))
+
+
+def family_of(specification: Mapping[str, Any]) -> Problem:
+    """The family that a data set is of, from its :attr:`Dataset.specification`."""
+    parameters = specification["parameters"]
+    base = load_problem(specification["source"], **parameters)
+    return base.fixing(**{name: parameters[name] for name in specification["fixed"]})
 
 
 def open_dataset(path: str | Path) -> Dataset:

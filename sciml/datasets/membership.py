@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from sciml.datasets.dataset import Dataset
 from sciml.datasets.layout import Layout
 from sciml.errors import OptionError
 from sciml.problem import Problem
@@ -37,33 +37,44 @@ def belongs(problem: Problem, family: Problem) -> str | None:
     return None
 
 
-def outside(problem: Problem, dataset: Dataset) -> list[str]:
-    """The drawn parameters of a member that lie outside of what the training samples have."""
+def outside(problem: Problem, ranges: Mapping[str, Sequence[Any]]) -> list[str]:
+    """The drawn parameters of a member that lie outside of ranges, as `Dataset.ranges` has those of training samples.
+
+    Parameters
+    ----------
+    problem : Problem
+    ranges : mapping of (low, high)
+        Entry by entry.
+    """
     values = problem.parameters.plain()
     return [
         name
-        for name, (low, high) in dataset.ranges.items()
+        for name, (low, high) in ranges.items()
         if (np.asarray(values[name]) < low).any() or (np.asarray(values[name]) > high).any()
     ]
 
 
-def inputs_of(problem: Problem, dataset: Dataset, grid: Sequence[int] | None = None) -> np.ndarray:
+def inputs_of(
+    problem: Problem, family: Problem, grid: Sequence[int] | None, outputs: Sequence[str] | None = None
+) -> np.ndarray:
     """The inputs of a problem as those of a data set's samples: ``(*grid, c_in)`` in single precision.
 
     Parameters
     ----------
     problem : Problem
         A member of the family, see :func:`belongs`.
-    dataset : Dataset
-    grid : sequence of int, optional
-        Nodes along each axis; those of the data set by default, and on a mesh.
+    family : Problem
+        As in :attr:`Dataset.problem <sciml.datasets.Dataset.problem>`.
+    grid : sequence of int or None
+        Nodes along each axis; None where each member has a mesh of its own.
+    outputs : sequence of str, optional
+        Names of the outputs, where they are not those that the declaration names.
 
     Raises
     ------
     OptionError
         The problem runs in time, so that its inputs have frames that it does not know.
     """
-    if dataset.times is not None:
+    if family.evolves:
         raise OptionError(f"{problem!r} runs in time: its inputs are frames, which a solver has to make first.")
-    shape = None if dataset.varying_places else tuple(grid or dataset.grid)
-    return Layout(dataset.problem, shape, outputs=dataset.output_names).inputs(problem).astype(np.float32)
+    return Layout(family, None if grid is None else tuple(grid), outputs=outputs).inputs(problem).astype(np.float32)
