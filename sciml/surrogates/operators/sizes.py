@@ -10,7 +10,7 @@ from pydantic import BeforeValidator
 from sciml.errors import OptionError
 from sciml.surrogates.operators.base import Setting
 
-__all__ = ["PerAxis", "allowed_levels", "check_divisible", "even_modes", "per_axis", "refuse_points"]
+__all__ = ["PerAxis", "allowed_levels", "check_divisible", "even_modes", "per_axis", "refuse_points", "resolved_axes"]
 
 _MOST_LEVELS, _COARSEST = 5, 4
 
@@ -38,6 +38,12 @@ def per_axis(value: int | Sequence[int], axes: int, name: str) -> tuple[int, ...
     if len(values) != axes:
         raise OptionError(f"{name}={value} has {len(values)} numbers; give one, or one for each of {axes} axes.")
     return values
+
+
+def resolved_axes(value: int | tuple[int, ...] | None) -> tuple[int, ...]:
+    """What a resolved option has: a number for each axis."""
+    assert isinstance(value, tuple)
+    return value
 
 
 def allowed_levels(grid: Sequence[int]) -> int:
@@ -69,7 +75,7 @@ def check_divisible(size: int, padding: int, patch: int, levels: int) -> None:
     )
 
 
-def even_modes(setting_name: str, modes: Sequence[int], grid: Sequence[int]) -> None:
+def even_modes(modes: Sequence[int], grid: Sequence[int]) -> None:
     """Refuse modes between points and a latent grid that are odd, none, or more than the grid has.
 
     Raises
@@ -78,7 +84,7 @@ def even_modes(setting_name: str, modes: Sequence[int], grid: Sequence[int]) -> 
     """
     if any(m < 2 or m % 2 or m > n for m, n in zip(modes, grid)):
         raise OptionError(
-            f"{setting_name}={tuple(modes)} were given for a latent grid of {tuple(grid)}; take even numbers from 2 up "
+            f"modes={tuple(modes)} were given for a latent grid of {tuple(grid)}; take even numbers from 2 up "
             "to its size."
         )
 

@@ -13,7 +13,7 @@ from sciml.errors import OptionError
 from sciml.nn.grids import OnReferenceGrid
 from sciml.nn.point_cloud import FourierLayers, PointCloudNetwork
 from sciml.surrogates.operators.base import ModelKind, ModelOptions, Range, Setting
-from sciml.surrogates.operators.sizes import PerAxis, even_modes, per_axis
+from sciml.surrogates.operators.sizes import PerAxis, even_modes, per_axis, resolved_axes
 
 __all__ = ["MODEL", "FourierModel", "FourierOptions", "check_modes", "fourier_network", "resolved_modes"]
 
@@ -68,26 +68,24 @@ class FourierModel(ModelKind):
         return options.model_copy(update={"latent_grid": grid, "modes": per_axis(modes, 2, "modes")})
 
     def check(self, setting: Setting, options: FourierOptions) -> None:
-        modes: Any = options.modes
+        modes = resolved_axes(options.modes)
         if not setting.points:
             check_modes(setting, modes)
             return
-        grid: Any = options.latent_grid
-        even_modes("modes", modes, grid)
+        even_modes(modes, resolved_axes(options.latent_grid))
         if options.padding:
             raise OptionError(f"padding={options.padding} was given; unstructured points take none.")
 
     def network(self, setting: Setting, options: FourierOptions) -> torch.nn.Module:
         if not setting.points:
             return OnReferenceGrid(fourier_network(setting, options), setting.periodic, channels_first=True)
-        grid: Any = options.latent_grid
-        modes: Any = options.modes
+        modes = resolved_axes(options.modes)
         return PointCloudNetwork(
             FourierLayers(options.layers - 1, options.width, modes),
             inputs=setting.in_channels,
             outputs=setting.out_channels,
             width=options.width,
-            grid=grid,
+            grid=resolved_axes(options.latent_grid),
             modes=modes,
         )
 

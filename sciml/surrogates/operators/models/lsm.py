@@ -15,7 +15,14 @@ from sciml.nn.latent_spectral import NeuralSpectralBlock
 from sciml.nn.point_cloud import PointCloudNetwork
 from sciml.nn.unet import PaddedUNet, UNet, convolution
 from sciml.surrogates.operators.base import ModelKind, ModelOptions, Range, Setting
-from sciml.surrogates.operators.sizes import PerAxis, allowed_levels, check_divisible, even_modes, per_axis
+from sciml.surrogates.operators.sizes import (
+    PerAxis,
+    allowed_levels,
+    check_divisible,
+    even_modes,
+    per_axis,
+    resolved_axes,
+)
 
 __all__ = ["MODEL", "LatentSpectralModel", "LatentSpectralOptions"]
 
@@ -100,11 +107,11 @@ class LatentSpectralModel(ModelKind):
         if options.width % options.heads:
             raise OptionError(f"width={options.width} is not divisible by heads={options.heads}; make it a multiple.")
         grid: Any = options.latent_grid if setting.points else setting.grid
-        patch, padding = _axes(options.patch), _axes(options.padding)
+        patch, padding = resolved_axes(options.patch), resolved_axes(options.padding)
         for size, extra, places in zip(grid, padding, patch):
             check_divisible(size, extra, places, options.levels or 1)
         if setting.points:
-            even_modes("modes", _axes(options.modes), grid)
+            even_modes(resolved_axes(options.modes), grid)
             if any(padding):
                 raise OptionError(f"padding={padding} was given; a latent grid takes none, choose its size instead.")
 
@@ -116,22 +123,21 @@ class LatentSpectralModel(ModelKind):
                 inputs=setting.in_channels,
                 outputs=setting.out_channels,
                 width=width,
-                grid=_axes(options.latent_grid),
-                modes=_axes(options.modes),
+                grid=resolved_axes(options.latent_grid),
+                modes=resolved_axes(options.modes),
             )
         inputs = setting.in_channels + setting.dim
-        network = PaddedUNet(unet, inputs, setting.out_channels, width, _axes(options.padding))
+        network = PaddedUNet(unet, inputs, setting.out_channels, width, resolved_axes(options.padding))
         return OnReferenceGrid(network, setting.periodic)
-
-
-def _axes(resolved: int | tuple[int, ...] | None) -> tuple[int, ...]:
-    assert isinstance(resolved, tuple)
-    return resolved
 
 
 def _unet(dim: int, options: LatentSpectralOptions) -> UNet:
     block = partial(
-        NeuralSpectralBlock, patch=_axes(options.patch), tokens=options.tokens, basis=options.basis, heads=options.heads
+        NeuralSpectralBlock,
+        patch=resolved_axes(options.patch),
+        tokens=options.tokens,
+        basis=options.basis,
+        heads=options.heads,
     )
     return UNet(dim, options.width, options.levels or 1, options.norm, block)
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from sciml.nn.grids import OnReferenceGrid
 from sciml.surrogates.operators.base import ModelKind, Range, Setting
 from sciml.surrogates.operators.models.fno import FourierOptions, check_modes, fourier_network, resolved_modes
-from sciml.surrogates.operators.sizes import refuse_points
+from sciml.surrogates.operators.sizes import refuse_points, resolved_axes
 
 __all__ = ["MODEL", "TensorFourierModel", "TensorFourierOptions"]
 
@@ -44,7 +44,7 @@ class TensorFourierModel(ModelKind):
         return options.model_copy(update={"modes": resolved_modes(setting, options.modes)})
 
     def check(self, setting: Setting, options: TensorFourierOptions) -> None:
-        check_modes(setting, options.modes)
+        check_modes(setting, resolved_axes(options.modes))
 
     def network(self, setting: Setting, options: TensorFourierOptions) -> torch.nn.Module:
         network = fourier_network(setting, options, factorization=options.factorization, rank=options.rank)

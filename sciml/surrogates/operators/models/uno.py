@@ -16,7 +16,7 @@ from sciml.errors import OptionError
 from sciml.nn.grids import OnReferenceGrid
 from sciml.surrogates.operators.base import ModelKind, ModelOptions, Range, Setting
 from sciml.surrogates.operators.models.fno import check_modes, resolved_modes
-from sciml.surrogates.operators.sizes import PerAxis, refuse_points
+from sciml.surrogates.operators.sizes import PerAxis, refuse_points, resolved_axes
 
 __all__ = ["MODEL", "UShapedModel", "UShapedOptions"]
 
@@ -50,7 +50,7 @@ class UShapedModel(ModelKind):
         return options.model_copy(update={"modes": resolved_modes(setting, options.modes)})
 
     def check(self, setting: Setting, options: UShapedOptions) -> None:
-        check_modes(setting, options.modes)
+        check_modes(setting, resolved_axes(options.modes))
         if min(setting.grid) < 4:
             raise OptionError(f"A grid of {setting.grid} cannot be halved for model 'uno'; take 4 places or more.")
 
