@@ -20,8 +20,8 @@
 # 2. the error against the number of training samples;
 # 3. the error against the number of weights.
 #
-# All curves come from the runs in this notebook. Model: H. Wu et al., *Solving High-Dimensional PDEs with Latent Spectral
-# Models*, ICML 2023, arXiv 2301.12664.
+# All curves come from the runs in this notebook. Model: H. Wu et al., *Solving High-Dimensional PDEs with Latent
+# Spectral Models*, ICML 2023, arXiv 2301.12664.
 
 # %%
 import os
@@ -91,8 +91,9 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
 for model in WIDTHS:
     errors = [trained(model, samples=count)[1].figures["relative_l2"] for count in SAMPLES]
     left.loglog(SAMPLES, errors, "o-", label=model)
-    points = [(r["real_parameters"], e.figures["relative_l2"]) for r, e in (trained(model, width=w) for w in WIDTHS[model])]
-    right.loglog(*zip(*points, strict=True), "o-", label=model)
+    runs = [trained(model, width=width) for width in WIDTHS[model]]
+    weights, reached = [r["real_parameters"] for r, _ in runs], [e.figures["relative_l2"] for _, e in runs]
+    right.loglog(weights, reached, "o-", label=model)
     print(f"{model}: {', '.join(f'{count} samples {error:.3g}' for count, error in zip(SAMPLES, errors, strict=True))}")
 left.set(xlabel="training samples", ylabel="relative L2 error, test samples")
 right.set(xlabel="weights (complex ones twice)")
