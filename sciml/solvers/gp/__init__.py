@@ -12,6 +12,7 @@ from pydantic import Field
 
 from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import analyse
+from sciml.linear.kernels import Matern
 from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
@@ -39,6 +40,9 @@ class FastOptions(SolverOptions):
         "fast", description="weights by linear solves, or grid values and hyper-parameters by Adam as in the paper"
     )
     points_per_axis: int | None = _POINTS_PER_AXIS
+    prior: Literal["gaussian", "student_t"] = Field(
+        "gaussian", description="spectrum around each frequency; student_t is that of a Matérn kernel"
+    )
     frequencies: Literal["auto", "spectrum", "band", "grid"] = Field(
         "auto",
         description="of the prior: lines of the load's spectrum, a whole band, whichever leaves less, or a fixed grid",
@@ -121,6 +125,12 @@ class GpSolver(Solver):
             return
         if device != "cpu":
             raise OptionError(f"device = {device!r} is not possible: the fast estimator runs on the cpu.")
+        if options.prior == "student_t":
+            if options.frequencies == "band":
+                raise OptionError(
+                    "frequencies=band has no Student's t; take spectrum, grid or auto, or prior=gaussian."
+                )
+            Matern(options.smoothness).check_operator(analyse(problem).order)
         first_grid(problem, rows_along(problem), options)
 
     def solve(self, problem: Problem, options: GpOptions, context: Context) -> Solution:

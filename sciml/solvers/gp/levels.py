@@ -18,6 +18,7 @@ from sciml.solution import ErrorEstimate, GaussianProcessEvolution, GaussianProc
 from sciml.solvers.gp.features import Axis, Band, Family, Mixture
 from sciml.solvers.gp.frequencies import Signals, picked, signals_along
 from sciml.solvers.gp.newton import NewtonError, Outcome, newton
+from sciml.solvers.gp.student import StudentMixture
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
 from sciml.solvers.gp.uncertainty import difference, posterior
 
@@ -25,6 +26,7 @@ __all__ = ["Found", "Level", "Prior", "as_field", "estimated", "first_grid", "of
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH = 8, 6.0
+_STUDENT_WIDTH, _STUDENT_GRID_WIDTH = 0.5, 3.0
 _FULLEST = 0.7
 _GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
 _MARGIN, _GROWTH, _PATIENCE = 28, 1.5, 2
@@ -36,6 +38,8 @@ _TAIL, _ROUGH = 1e-14, 1e-11
 _FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
 _MORE = {1: 1.3, 2: 1.2, 3: 1.08}
+
+_FALLING = 0.5
 
 _HALF, _ROUGH_RESIDUAL = "half of the functions of a band", 1e-3
 
@@ -60,7 +64,7 @@ class Prior:
     @property
     def frequencies(self) -> list[list[float]]:
         """Of each axis; of a band, its ends."""
-        return [list(f.frequencies) if isinstance(f, Mixture) else [0.0, f.top] for f in self.families]  # type: ignore[attr-defined]
+        return [[0.0, f.top] if isinstance(f, Band) else list(f.frequencies) for f in self.families]  # type: ignore[attr-defined]
 
 
 @dataclass
@@ -209,9 +213,10 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     """
     rows = rows_along(problem)
     signals, shape = first_grid(problem, rows, options)
-    tried, failure, failures, good = [], None, 0, _GOOD[len(shape)]
+    tried, failure, failures, good = [], None, 0, _goal(options, len(shape))
     best: Level | None = None
     while True:
+        before = math.inf if best is None else best.indicator
         for prior in _priors(problem, signals, shape, options):
             if prior.origin == _HALF and (best is None or best.indicator < _ROUGH_RESIDUAL):
                 continue
@@ -235,6 +240,8 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
         failures += best is None
         if larger == shape or failures == _PATIENCE:
             break
+        if best is not None and options.prior == "student_t" and best.indicator > _FALLING * before:
+            break
         shape = larger
     if best is None:
         raise DivergenceError(
@@ -245,6 +252,11 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     return Found(best, finer, tried, status, reason)
 
 
+def _goal(options: Any, dim: int) -> float:
+    """The residual to stop at; sections of a kernel of finite smoothness converge algebraically, and get no further."""
+    return options.accuracy if options.prior == "student_t" else _GOOD[dim]
+
+
 def _finer(
     problem: Problem, rows: Sequence[Sequence[Row]], best: Level, options: Any, within: Within, report: Report
 ) -> Level | None:
@@ -252,7 +264,7 @@ def _finer(
     shape = tuple(math.ceil(_MORE[len(best.shape)] * n) + 1 for n in best.shape)
     most = [int(_FULLEST * n) for n in shape]
     priors = [Prior([f.richer(m) for f, m in zip(best.prior.families, most)], best.prior.origin)]
-    if best.indicator > _LINES_MISS and any(isinstance(f, Mixture) for f in best.prior.families):
+    if best.indicator > _LINES_MISS and not any(isinstance(f, Band) for f in best.prior.families):
         tops = [Band.top_of(m, upper - lower) / 1.1 for (lower, upper), m in zip(bounds_of(problem), most)]
         flat = [Band.of(*ends, top, m) for ends, top, m in zip(bounds_of(problem), tops, most)]
         priors.append(Prior(list(flat), "all frequencies of a band"))
@@ -295,6 +307,8 @@ def _judged(level: Level, options: Any, within: Within) -> tuple[str, str]:
 def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], options: Any) -> list[Prior]:
     """What to try, in this order."""
     bounds = bounds_of(problem)
+    if options.prior == "student_t":
+        return _student_priors(bounds, signals, shape, options)
     if options.frequencies == "grid":
         terms, width = options.terms or _GRID_TERMS, options.width or _GRID_WIDTH
         grids = [_grid(own, n, options) for own, n in zip(signals, shape, strict=True)]
@@ -310,6 +324,25 @@ def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], 
     half = [Band.of(*ends, top, int(0.45 * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
     halved = Prior(list(half), _HALF)
     return {"spectrum": [peaks], "band": [flat, halved], "auto": [peaks, flat, halved]}[options.frequencies]
+
+
+def _student_priors(
+    bounds: Sequence[tuple[float, float]], signals: Sequence[Signals], shape: Sequence[int], options: Any
+) -> list[Prior]:
+    """Student's t around the lines of the load, and on a grid of frequencies."""
+    nodes = [int(_FULLEST * n) for n in shape]
+
+    def prior(frequencies: Sequence[Sequence[float]], width: float, origin: str) -> Prior:
+        families = [
+            StudentMixture(*ends, tuple(own), m, options.width or width, options.smoothness)
+            for ends, own, m in zip(bounds, frequencies, nodes, strict=True)
+        ]
+        return Prior(list(families), f"Student's t, {origin}")
+
+    peaks = prior([picked(own, _PEAK_TERMS, _PEAK_WIDTH)[0] for own in signals], _STUDENT_WIDTH, "lines of the load")
+    grids = [_grid(own, n, options) for own, n in zip(signals, shape, strict=True)]
+    grid = prior(grids, _STUDENT_GRID_WIDTH, "given grid")
+    return {"spectrum": [peaks], "grid": [grid], "auto": [peaks, grid]}[options.frequencies]
 
 
 def _top(signals: Signals, n: int, options: Any) -> float:
