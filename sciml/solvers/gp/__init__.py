@@ -40,8 +40,10 @@ class FastOptions(SolverOptions):
         "fast", description="weights by linear solves, or grid values and hyper-parameters by Adam as in the paper"
     )
     points_per_axis: int | None = _POINTS_PER_AXIS
-    prior: Literal["gaussian", "student_t"] = Field(
-        "gaussian", description="spectrum around each frequency; student_t is that of a Matérn kernel"
+    prior: Literal["gaussian", "student_t", "grid_mixture"] = Field(
+        "gaussian",
+        description="spectrum around each frequency; student_t is that of a Matérn kernel, grid_mixture a grid of "
+        "Gaussians whose weights are learned, most of them as zero",
     )
     frequencies: Literal["auto", "spectrum", "band", "grid"] = Field(
         "auto",
@@ -125,12 +127,7 @@ class GpSolver(Solver):
             return
         if device != "cpu":
             raise OptionError(f"device = {device!r} is not possible: the fast estimator runs on the cpu.")
-        if options.prior == "student_t":
-            if options.frequencies == "band":
-                raise OptionError(
-                    "frequencies=band has no Student's t; take spectrum, grid or auto, or prior=gaussian."
-                )
-            Matern(options.smoothness).check_operator(analyse(problem).order)
+        _check_prior(problem, options)
         first_grid(problem, rows_along(problem), options)
 
     def solve(self, problem: Problem, options: GpOptions, context: Context) -> Solution:
@@ -164,6 +161,7 @@ class GpSolver(Solver):
                 "functions": [axis.rank for axis in level.system.axes],
                 "frequencies": [[round(f, 6) for f in own] for own in level.prior.frequencies],
                 "frequencies_from": level.prior.origin,
+                "weights": level.prior.weights,
                 "linear_solver": outcome.kind,
                 "krylov_iterations": outcome.krylov,
                 "off_grid_residual": level.residual,
@@ -174,6 +172,18 @@ class GpSolver(Solver):
             history={"correction": np.array(outcome.history)},
             error_estimate=estimated(found),
         )
+
+
+def _check_prior(problem: Problem, options: GpOptions) -> None:
+    """Refuse priors that cannot be made, or are not smooth enough."""
+    possible = {"student_t": ("auto", "spectrum", "grid"), "grid_mixture": ("auto", "grid")}.get(options.prior)
+    if possible and options.frequencies not in possible:
+        raise OptionError(
+            f"prior={options.prior} was given frequencies={options.frequencies}; take {' or '.join(possible)}, "
+            f"or prior=gaussian."
+        )
+    if options.prior == "student_t":
+        Matern(options.smoothness).check_operator(analyse(problem).order)
 
 
 SOLVER = GpSolver()

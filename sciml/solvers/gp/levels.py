@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +21,14 @@ from sciml.solvers.gp.newton import NewtonError, Outcome, newton
 from sciml.solvers.gp.student import StudentMixture
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
 from sciml.solvers.gp.uncertainty import difference, posterior
+from sciml.solvers.gp.weights import learned_weights
 
 __all__ = ["Found", "Level", "Prior", "as_field", "estimated", "first_grid", "off_grid", "search", "solve_level"]
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH = 8, 6.0
+# Neighbours that are gone cannot help to represent an envelope.
+_SPARSE_TERMS, _SPARSE = 24, 1 / 3
 _STUDENT_WIDTH, _STUDENT_GRID_WIDTH = 0.5, 3.0
 _FULLEST = 0.7
 _GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
@@ -65,6 +68,11 @@ class Prior:
     def frequencies(self) -> list[list[float]]:
         """Of each axis; of a band, its ends."""
         return [[0.0, f.top] if isinstance(f, Band) else list(f.frequencies) for f in self.families]  # type: ignore[attr-defined]
+
+    @property
+    def weights(self) -> list[list[float]]:
+        """Of the frequencies of each axis, where they have been learned; else none."""
+        return [list(f.weights) for f in self.families if isinstance(f, Mixture) and f.weights is not None]
 
 
 @dataclass
@@ -224,6 +232,9 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
             report(label)
             try:
                 level = solve_level(problem, rows, prior, shape, options, within, best)
+                if options.prior == "grid_mixture":
+                    level = _thinned(level, problem, rows, options, within)
+                    label = f"{' × '.join(map(str, shape))} points, {level.prior.origin}"
             except (NewtonError, np.linalg.LinAlgError) as error:
                 failure = error
                 tried.append(f"{label}: {error}")
@@ -240,7 +251,7 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
         failures += best is None
         if larger == shape or failures == _PATIENCE:
             break
-        if best is not None and options.prior == "student_t" and best.indicator > _FALLING * before:
+        if best is not None and options.prior != "gaussian" and best.indicator > _FALLING * before:
             break
         shape = larger
     if best is None:
@@ -252,9 +263,25 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     return Found(best, finer, tried, status, reason)
 
 
+def _thinned(level: Level, problem: Problem, rows: Sequence[Sequence[Row]], options: Any, within: Within) -> Level:
+    """With the frequencies of a grid whose weights, learned from the solution, are not zero."""
+    families = [family for family in level.prior.families if isinstance(family, Mixture)]
+    learned = learned_weights(level.system.values(level.outcome.coefficients), families, level.indicator)
+    thinned: list[Family] = []
+    for family, weights in zip(families, learned, strict=True):
+        kept = np.flatnonzero(weights)
+        frequencies = tuple(family.frequencies[i] for i in kept)
+        terms = _SPARSE_TERMS if options.terms is None and len(kept) <= _SPARSE * len(weights) else family.terms
+        thinned.append(replace(family, frequencies=frequencies, weights=tuple(weights[kept].tolist()), terms=terms))
+    counts = " × ".join(f"{len(new.frequencies)} of {len(old.frequencies)}" for new, old in zip(thinned, families))  # type: ignore[attr-defined]
+    return solve_level(
+        problem, rows, Prior(thinned, f"{counts} frequencies of a grid"), level.shape, options, within, level
+    )
+
+
 def _goal(options: Any, dim: int) -> float:
-    """The residual to stop at; sections of a kernel of finite smoothness converge algebraically, and get no further."""
-    return options.accuracy if options.prior == "student_t" else _GOOD[dim]
+    """The residual to stop at: where functions converge algebraically, or are few, what is asked for and no more."""
+    return _GOOD[dim] if options.prior == "gaussian" else options.accuracy
 
 
 def _finer(
@@ -309,7 +336,7 @@ def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], 
     bounds = bounds_of(problem)
     if options.prior == "student_t":
         return _student_priors(bounds, signals, shape, options)
-    if options.frequencies == "grid":
+    if options.frequencies == "grid" or options.prior == "grid_mixture":
         terms, width = options.terms or _GRID_TERMS, options.width or _GRID_WIDTH
         grids = [_grid(own, n, options) for own, n in zip(signals, shape, strict=True)]
         return [Prior([Mixture(*ends, tuple(own), terms, width) for ends, own in zip(bounds, grids)], "given grid")]
