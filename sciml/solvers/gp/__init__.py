@@ -17,6 +17,7 @@ from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 from sciml.solvers.gp.levels import Found, as_field, estimated, first_grid, search
+from sciml.solvers.gp.projected import check_projected, solve_projected
 from sciml.solvers.gp.published import PublishedOptions, check_published, solve_published
 from sciml.solvers.gp.system import rows_along
 
@@ -36,8 +37,10 @@ _TOP_FREQUENCY: Any = Field(
 class FastOptions(SolverOptions):
     """Options of the fast estimator, and which of the two is asked for."""
 
-    estimator: Literal["fast", "published"] = Field(
-        "fast", description="weights by linear solves, or grid values and hyper-parameters by Adam as in the paper"
+    estimator: Literal["fast", "published", "variable_projection"] = Field(
+        "fast",
+        description="weights by linear solves; grid values and hyper-parameters by Adam as in the paper; or the same "
+        "density with the values solved for, over the hyper-parameters by L-BFGS",
     )
     points_per_axis: int | None = _POINTS_PER_AXIS
     prior: Literal["gaussian", "student_t", "grid_mixture"] = Field(
@@ -58,7 +61,7 @@ class FastOptions(SolverOptions):
     accuracy: float = Field(1e-6, gt=0, description="relative residual between the points that counts as converged")
     measure_error: bool = Field(True, description="measure the error by a solution with more functions and points")
     tolerance: float = Field(1e-10, gt=0, description="relative correction at which Newton's method stops")
-    max_iterations: int = Field(50, ge=1, description="of Newton's method")
+    max_iterations: int = Field(50, ge=1, description="of Newton's method, or of L-BFGS")
 
 
 class GpOptions(PublishedOptions, FastOptions):
@@ -126,13 +129,18 @@ class GpSolver(Solver):
             check_published(problem, options)
             return
         if device != "cpu":
-            raise OptionError(f"device = {device!r} is not possible: the fast estimator runs on the cpu.")
+            raise OptionError(f"device = {device!r} is not possible: estimator={options.estimator} runs on the cpu.")
+        if options.estimator == "variable_projection":
+            check_projected(problem, options)
+            return
         _check_prior(problem, options)
         first_grid(problem, rows_along(problem), options)
 
     def solve(self, problem: Problem, options: GpOptions, context: Context) -> Solution:
         if options.estimator == "published":
             return solve_published(problem, options, context)
+        if options.estimator == "variable_projection":
+            return solve_projected(problem, options, context)
         start = time.perf_counter()
         found = search(
             problem, options, partial(context.within, options), lambda text: context.report(Progress("gp", text=text))

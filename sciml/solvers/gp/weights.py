@@ -5,8 +5,8 @@ the joint log density that knows the weights is
 
     J = −½ Σ_i N/n_i log |K_i| − ½ Uᵀ (K_0 ⊗ K_1 ⊗ …)⁻¹ U.
 
-For one axis, the others whitened away, that is −m/2 log |K| − ½ tr K⁻¹ V Vᵀ: the first term is convex in the weights and
-the second concave. Replacing log |K| by its tangent and the other term by its bound in 1/w gives a problem whose solution is
+For one axis, the others whitened away, that is −m/2 log |K| − ½ tr K⁻¹ V Vᵀ: the first term is convex in the weights
+and the second concave. With log |K| replaced by its tangent and the other term by its bound in 1/w, the maximum is at
 
     w_q ← w_q (tr (G_q K⁻¹VVᵀK⁻¹) / (m tr (G_q K⁻¹)))^½,
 
