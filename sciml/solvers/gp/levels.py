@@ -37,7 +37,7 @@ _FEWEST = 40
 _MOST = {1: 2400, 2: 400, 3: 120}
 _OFF_POINTS = {1: 4000, 2: 300, 3: 48}
 _RESOLVED, _REFUSED, _LINES_MISS = 1e-7, 1e-2, 1e-6
-_TAIL, _ROUGH = 1e-14, 1e-11
+_TAIL, _SHARE, _ROUGH = 1e-14, 1e-4, 1e-11
 _FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
 _MORE = {1: 1.3, 2: 1.2, 3: 1.08}
@@ -444,7 +444,9 @@ def as_field(level: Level) -> GaussianProcessField | GaussianProcessEvolution:
     system, outcome = level.system, level.outcome
     values = outcome.coefficients
     for a, axis in enumerate(system.axes):
-        values = np.moveaxis(_polynomial(np.moveaxis(values, a, 0), axis), 0, a)
+        # Polynomials of a kernel of finite smoothness fall slowly; what is far below the residual says nothing.
+        tail = max(_TAIL, _SHARE * level.indicator) if isinstance(axis.family, StudentMixture) else _TAIL
+        values = np.moveaxis(_polynomial(np.moveaxis(values, a, 0), axis, tail), 0, a)
     around = posterior(system, outcome.slopes, outcome.coefficients, level.noise)
     lines = []
     for axis, n in zip(system.axes, values.shape, strict=True):
@@ -458,7 +460,7 @@ def as_field(level: Level) -> GaussianProcessField | GaussianProcessEvolution:
     return GaussianProcessField(system.problem, values[None], variance[None])
 
 
-def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
+def _polynomial(coefficients: np.ndarray, axis: Axis, tail: float) -> np.ndarray:
     """Chebyshev coefficients along the first axis, as many as are above rounding."""
     n = 64
     while True:
@@ -467,9 +469,9 @@ def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
         found = chebyshev_coefficients(values, 0)
         sizes = np.abs(found).reshape(n, -1).max(axis=1)
         # Where coefficients do not fall any more they are rounding.
-        floor = max(_TAIL * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
+        floor = max(tail * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
         above = np.flatnonzero(sizes > floor)
         last = int(above[-1]) + 1 if len(above) else 1
-        if (last < 0.85 * n and floor < _ROUGH * sizes.max()) or n > 8 * len(axis.grid):
+        if (last < 0.85 * n and floor < max(_ROUGH, 2 * tail) * sizes.max()) or n > 8 * len(axis.grid):
             return found[: max(last, 2)]
         n = int(1.5 * n)
