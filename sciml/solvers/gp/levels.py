@@ -255,9 +255,8 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
             break
         shape = larger
     if best is None:
-        raise DivergenceError(
-            f"gp on {problem!r}: {failure}; give more `points_per_axis`, or an easier load to start with."
-        )
+        advice = "more `points_per_axis`, or an easier load to start with" if within() else "more `cpu_seconds`"
+        raise DivergenceError(f"gp on {problem!r}: {failure}; give {advice}.")
     status, reason = _judged(best, options, within)
     finer = _finer(problem, rows, best, options, within, report) if options.measure_error and within() else None
     return Found(best, finer, tried, status, reason)
