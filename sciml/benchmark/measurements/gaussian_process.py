@@ -10,7 +10,7 @@ import numpy as np
 import ufl
 from ufl import conditional, cos, exp, grad, pi, sin, tanh
 
-from sciml import Box, Dirichlet, Problem, load_problem, solve
+from sciml import Box, Dirichlet, Problem, Solution, load_problem, solve
 from sciml.solvers.gp.features import Axis, Mixture
 from sciml.solvers.gp.system import System, rows_along
 from sciml.solvers.gp.uncertainty import DensePosterior
@@ -23,7 +23,10 @@ __all__ = [
     "gp_indicator",
     "gp_on_an_interval",
     "gp_random_loads",
+    "gp_sparse_weights",
+    "gp_student_t",
     "gp_variable_coefficient",
+    "gp_variable_projection",
 ]
 
 
@@ -71,7 +74,7 @@ _INTERVAL: dict[str, Callable[[], Problem]] = {
 }
 
 
-def _measured(found: dict[str, float], name: str, problem: Problem, **options: Any) -> None:
+def _measured(found: dict[str, float], name: str, problem: Problem, **options: Any) -> Solution:
     start = time.process_time()
     solution = solve(problem, "gp", **options)
     found[f"{name}: CPU seconds"] = time.process_time() - start
@@ -79,6 +82,7 @@ def _measured(found: dict[str, float], name: str, problem: Problem, **options: A
     estimate = solution.error_estimate
     found[f"{name}: estimated relative L2"] = float("nan") if estimate is None else estimate.relative_l2
     found[f"{name}: off-grid residual"] = solution.details["off_grid_residual"]
+    return solution
 
 
 def gp_on_an_interval() -> dict[str, float]:
@@ -311,3 +315,67 @@ def _timed(name: str, problem: Problem, solver: str, **options: Any) -> tuple[di
     solution = solve(problem, solver, throw=False, **options)
     seconds, error = time.process_time() - start, solution.error().relative_l2
     return {f"{name}: CPU seconds": seconds, f"{name}: error": error}, error
+
+
+def gp_student_t() -> dict[str, float]:
+    """The fast estimator with sections of a Student's t mixture's kernel, ν = 5/2, at given sizes.
+
+    Returns
+    -------
+    dict
+        As :func:`gp_on_an_interval`.
+    """
+    found: dict[str, float] = {}
+    cases: dict[str, tuple[Problem, int]] = {
+        "sin 100x, 400": (_INTERVAL["sin 100x"](), 400),
+        "sin 6x cos 100x, 400": (_INTERVAL["sin 6x cos 100x"](), 400),
+        "Allen–Cahn sin 100x, 800": (_INTERVAL["Allen–Cahn sin 100x"](), 800),
+        "sum of beats, 200²": (load_problem("multiscale/sum_of_products"), 200),
+    }
+    for name, (problem, points) in cases.items():
+        _measured(found, name, problem, prior="student_t", points_per_axis=points)
+    return found
+
+
+def gp_sparse_weights() -> dict[str, float]:
+    """Weights of thirty frequencies on a grid, learned: those of the note's grid up to 20 cycles, and a plane.
+
+    Returns
+    -------
+    dict
+        As :func:`gp_on_an_interval`, and ``"NAME: weights that stay"`` along the first axis.
+    """
+    found: dict[str, float] = {}
+    cases: dict[str, tuple[Problem, dict[str, Any]]] = {
+        "sin 6x cos 100x, 400": (_INTERVAL["sin 6x cos 100x"](), {"points_per_axis": 400, "top_frequency": 20.0}),
+        "sin 100x, 400": (_INTERVAL["sin 100x"](), {"points_per_axis": 400, "top_frequency": 20.0}),
+        "sum of beats, 200²": (load_problem("multiscale/sum_of_products"), {"points_per_axis": 200}),
+    }
+    for name, (problem, options) in cases.items():
+        solution = _measured(found, name, problem, prior="grid_mixture", **options)
+        found[f"{name}: weights that stay"] = float(len(solution.details["frequencies"][0]))
+    return found
+
+
+def gp_variable_projection() -> dict[str, float]:
+    """The wave sin 100x on 400 points by variable projection, and Adam on the same density after as many evaluations.
+
+    Returns
+    -------
+    dict
+        ``"relative L2"``, ``"evaluations"``, ``"CPU seconds"``, ``"frequency"`` (of the largest weight, over the true
+        one), ``"Adam: relative L2"``, ``"Adam: CPU seconds"``.
+    """
+    problem, options = _INTERVAL["sin 100x"](), {"points_per_axis": 400, "top_frequency": 20.0}
+    start = time.process_time()
+    solution = solve(problem, "gp", estimator="variable_projection", throw=False, **options)
+    seconds, evaluations = time.process_time() - start, int(solution.details["evaluations"])
+    adam, error = _timed("Adam", problem, "gp", estimator="published", steps=evaluations, **options)
+    return {
+        "relative L2": solution.error().relative_l2,
+        "evaluations": float(evaluations),
+        "CPU seconds": seconds,
+        "frequency": abs(solution.details["spectrum"][0]["frequencies"][0]) / (100 / (2 * np.pi)),
+        "Adam: relative L2": error,
+        "Adam: CPU seconds": adam["Adam: CPU seconds"],
+    }

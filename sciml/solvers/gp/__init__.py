@@ -12,10 +12,12 @@ from pydantic import Field
 
 from sciml.errors import OptionError, UnsupportedError
 from sciml.forms import analyse
+from sciml.linear.kernels import Matern
 from sciml.problem import Box, Problem
 from sciml.solution import ADVICE, Seconds, Solution
 from sciml.solvers.base import Context, Progress, Solver, SolverOptions, package_versions
 from sciml.solvers.gp.levels import Found, as_field, estimated, first_grid, search
+from sciml.solvers.gp.projected import check_projected, solve_projected
 from sciml.solvers.gp.published import PublishedOptions, check_published, solve_published
 from sciml.solvers.gp.system import rows_along
 
@@ -35,10 +37,17 @@ _TOP_FREQUENCY: Any = Field(
 class FastOptions(SolverOptions):
     """Options of the fast estimator, and which of the two is asked for."""
 
-    estimator: Literal["fast", "published"] = Field(
-        "fast", description="weights by linear solves, or grid values and hyper-parameters by Adam as in the paper"
+    estimator: Literal["fast", "published", "variable_projection"] = Field(
+        "fast",
+        description="weights by linear solves; grid values and hyper-parameters by Adam as in the paper; or the same "
+        "density with the values solved for, over the hyper-parameters by L-BFGS",
     )
     points_per_axis: int | None = _POINTS_PER_AXIS
+    prior: Literal["gaussian", "student_t", "grid_mixture"] = Field(
+        "gaussian",
+        description="spectrum around each frequency; student_t is that of a Matérn kernel, grid_mixture a grid of "
+        "Gaussians whose weights are learned, most of them as zero",
+    )
     frequencies: Literal["auto", "spectrum", "band", "grid"] = Field(
         "auto",
         description="of the prior: lines of the load's spectrum, a whole band, whichever leaves less, or a fixed grid",
@@ -52,7 +61,7 @@ class FastOptions(SolverOptions):
     accuracy: float = Field(1e-6, gt=0, description="relative residual between the points that counts as converged")
     measure_error: bool = Field(True, description="measure the error by a solution with more functions and points")
     tolerance: float = Field(1e-10, gt=0, description="relative correction at which Newton's method stops")
-    max_iterations: int = Field(50, ge=1, description="of Newton's method")
+    max_iterations: int = Field(50, ge=1, description="of Newton's method, or of L-BFGS")
 
 
 class GpOptions(PublishedOptions, FastOptions):
@@ -120,12 +129,18 @@ class GpSolver(Solver):
             check_published(problem, options)
             return
         if device != "cpu":
-            raise OptionError(f"device = {device!r} is not possible: the fast estimator runs on the cpu.")
+            raise OptionError(f"device = {device!r} is not possible: estimator={options.estimator} runs on the cpu.")
+        if options.estimator == "variable_projection":
+            check_projected(problem, options)
+            return
+        _check_prior(problem, options)
         first_grid(problem, rows_along(problem), options)
 
     def solve(self, problem: Problem, options: GpOptions, context: Context) -> Solution:
         if options.estimator == "published":
             return solve_published(problem, options, context)
+        if options.estimator == "variable_projection":
+            return solve_projected(problem, options, context)
         start = time.perf_counter()
         found = search(
             problem, options, partial(context.within, options), lambda text: context.report(Progress("gp", text=text))
@@ -154,6 +169,7 @@ class GpSolver(Solver):
                 "functions": [axis.rank for axis in level.system.axes],
                 "frequencies": [[round(f, 6) for f in own] for own in level.prior.frequencies],
                 "frequencies_from": level.prior.origin,
+                "weights": level.prior.weights,
                 "linear_solver": outcome.kind,
                 "krylov_iterations": outcome.krylov,
                 "off_grid_residual": level.residual,
@@ -164,6 +180,18 @@ class GpSolver(Solver):
             history={"correction": np.array(outcome.history)},
             error_estimate=estimated(found),
         )
+
+
+def _check_prior(problem: Problem, options: GpOptions) -> None:
+    """Refuse priors that cannot be made, or are not smooth enough."""
+    possible = {"student_t": ("auto", "spectrum", "grid"), "grid_mixture": ("auto", "grid")}.get(options.prior)
+    if possible and options.frequencies not in possible:
+        raise OptionError(
+            f"prior={options.prior} was given frequencies={options.frequencies}; take {' or '.join(possible)}, "
+            f"or prior=gaussian."
+        )
+    if options.prior == "student_t":
+        Matern(options.smoothness).check_operator(analyse(problem).order)
 
 
 SOLVER = GpSolver()

@@ -83,6 +83,8 @@ class Mixture(Family):
         Features of each envelope, k = 0 … terms − 1.
     width : float
         Inverse length r of the envelope times the length of the interval.
+    weights : tuple of float, optional
+        Of the frequencies, positive; 1 each by default.
     """
 
     lower: float
@@ -90,6 +92,7 @@ class Mixture(Family):
     frequencies: tuple[float, ...]
     terms: int
     width: float
+    weights: tuple[float, ...] | None = None
 
     def at(self, x: np.ndarray, order: int) -> np.ndarray:
         t = self._places(x)
@@ -115,7 +118,8 @@ class Mixture(Family):
             monomial = np.zeros(k + 1)
             monomial[k] = (self.width / 2) ** k * sizes[k]
             powers[: k + 1, k] = np.polynomial.legendre.poly2leg(monomial)
-        return scipy.linalg.block_diag(*[powers @ powers.T] * len(self._waves))
+        weights = dict(zip(self.frequencies, self.weights or (1.0,) * len(self.frequencies), strict=True))
+        return scipy.linalg.block_diag(*[weights[f] * powers @ powers.T for f, _ in self._waves])
 
     @cached_property
     def _waves(self) -> list[tuple[float, float]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,18 @@ from sciml.solution import ErrorEstimate, GaussianProcessEvolution, GaussianProc
 from sciml.solvers.gp.features import Axis, Band, Family, Mixture
 from sciml.solvers.gp.frequencies import Signals, picked, signals_along
 from sciml.solvers.gp.newton import NewtonError, Outcome, newton
+from sciml.solvers.gp.student import StudentMixture
 from sciml.solvers.gp.system import Row, System, along, bounds_of, rows_along
 from sciml.solvers.gp.uncertainty import difference, posterior
+from sciml.solvers.gp.weights import learned_weights
 
 __all__ = ["Found", "Level", "Prior", "as_field", "estimated", "first_grid", "off_grid", "search", "solve_level"]
 
 _PEAK_TERMS, _PEAK_WIDTH = 14, 1.5
 _GRID_TERMS, _GRID_WIDTH = 8, 6.0
+# Neighbours that are gone cannot help to represent an envelope.
+_SPARSE_TERMS, _SPARSE = 24, 1 / 3
+_STUDENT_WIDTH, _STUDENT_GRID_WIDTH = 0.5, 3.0
 _FULLEST = 0.7
 _GOOD = {1: 1e-9, 2: 1e-8, 3: 1e-8}
 _MARGIN, _GROWTH, _PATIENCE = 28, 1.5, 2
@@ -32,10 +37,12 @@ _FEWEST = 40
 _MOST = {1: 2400, 2: 400, 3: 120}
 _OFF_POINTS = {1: 4000, 2: 300, 3: 48}
 _RESOLVED, _REFUSED, _LINES_MISS = 1e-7, 1e-2, 1e-6
-_TAIL, _ROUGH = 1e-14, 1e-11
+_TAIL, _SHARE, _ROUGH = 1e-14, 1e-4, 1e-11
 _FINEST_VARIANCE = {1: 4000, 2: 400, 3: 65}
 
 _MORE = {1: 1.3, 2: 1.2, 3: 1.08}
+
+_FALLING = 0.5
 
 _HALF, _ROUGH_RESIDUAL = "half of the functions of a band", 1e-3
 
@@ -60,7 +67,12 @@ class Prior:
     @property
     def frequencies(self) -> list[list[float]]:
         """Of each axis; of a band, its ends."""
-        return [list(f.frequencies) if isinstance(f, Mixture) else [0.0, f.top] for f in self.families]  # type: ignore[attr-defined]
+        return [[0.0, f.top] if isinstance(f, Band) else list(f.frequencies) for f in self.families]  # type: ignore[attr-defined]
+
+    @property
+    def weights(self) -> list[list[float]]:
+        """Of the frequencies of each axis, where they have been learned; else none."""
+        return [list(f.weights) for f in self.families if isinstance(f, Mixture) and f.weights is not None]
 
 
 @dataclass
@@ -209,9 +221,10 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
     """
     rows = rows_along(problem)
     signals, shape = first_grid(problem, rows, options)
-    tried, failure, failures, good = [], None, 0, _GOOD[len(shape)]
+    tried, failure, failures, good = [], None, 0, _goal(options, len(shape))
     best: Level | None = None
     while True:
+        before = math.inf if best is None else best.indicator
         for prior in _priors(problem, signals, shape, options):
             if prior.origin == _HALF and (best is None or best.indicator < _ROUGH_RESIDUAL):
                 continue
@@ -219,6 +232,9 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
             report(label)
             try:
                 level = solve_level(problem, rows, prior, shape, options, within, best)
+                if options.prior == "grid_mixture":
+                    level = _thinned(level, problem, rows, options, within)
+                    label = f"{' × '.join(map(str, shape))} points, {level.prior.origin}"
             except (NewtonError, np.linalg.LinAlgError) as error:
                 failure = error
                 tried.append(f"{label}: {error}")
@@ -235,14 +251,36 @@ def search(problem: Problem, options: Any, within: Within, report: Report) -> Fo
         failures += best is None
         if larger == shape or failures == _PATIENCE:
             break
+        if best is not None and options.prior != "gaussian" and best.indicator > _FALLING * before:
+            break
         shape = larger
     if best is None:
-        raise DivergenceError(
-            f"gp on {problem!r}: {failure}; give more `points_per_axis`, or an easier load to start with."
-        )
+        advice = "more `points_per_axis`, or an easier load to start with" if within() else "more `cpu_seconds`"
+        raise DivergenceError(f"gp on {problem!r}: {failure}; give {advice}.")
     status, reason = _judged(best, options, within)
     finer = _finer(problem, rows, best, options, within, report) if options.measure_error and within() else None
     return Found(best, finer, tried, status, reason)
+
+
+def _thinned(level: Level, problem: Problem, rows: Sequence[Sequence[Row]], options: Any, within: Within) -> Level:
+    """With the frequencies of a grid whose weights, learned from the solution, are not zero."""
+    families = [family for family in level.prior.families if isinstance(family, Mixture)]
+    learned = learned_weights(level.system.values(level.outcome.coefficients), families, level.indicator)
+    thinned: list[Family] = []
+    for family, weights in zip(families, learned, strict=True):
+        kept = np.flatnonzero(weights)
+        frequencies = tuple(family.frequencies[i] for i in kept)
+        terms = _SPARSE_TERMS if options.terms is None and len(kept) <= _SPARSE * len(weights) else family.terms
+        thinned.append(replace(family, frequencies=frequencies, weights=tuple(weights[kept].tolist()), terms=terms))
+    counts = " × ".join(f"{len(new.frequencies)} of {len(old.frequencies)}" for new, old in zip(thinned, families))  # type: ignore[attr-defined]
+    return solve_level(
+        problem, rows, Prior(thinned, f"{counts} frequencies of a grid"), level.shape, options, within, level
+    )
+
+
+def _goal(options: Any, dim: int) -> float:
+    """The residual to stop at: where functions converge algebraically, or are few, what is asked for and no more."""
+    return _GOOD[dim] if options.prior == "gaussian" else options.accuracy
 
 
 def _finer(
@@ -252,7 +290,7 @@ def _finer(
     shape = tuple(math.ceil(_MORE[len(best.shape)] * n) + 1 for n in best.shape)
     most = [int(_FULLEST * n) for n in shape]
     priors = [Prior([f.richer(m) for f, m in zip(best.prior.families, most)], best.prior.origin)]
-    if best.indicator > _LINES_MISS and any(isinstance(f, Mixture) for f in best.prior.families):
+    if best.indicator > _LINES_MISS and not any(isinstance(f, Band) for f in best.prior.families):
         tops = [Band.top_of(m, upper - lower) / 1.1 for (lower, upper), m in zip(bounds_of(problem), most)]
         flat = [Band.of(*ends, top, m) for ends, top, m in zip(bounds_of(problem), tops, most)]
         priors.append(Prior(list(flat), "all frequencies of a band"))
@@ -295,7 +333,9 @@ def _judged(level: Level, options: Any, within: Within) -> tuple[str, str]:
 def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], options: Any) -> list[Prior]:
     """What to try, in this order."""
     bounds = bounds_of(problem)
-    if options.frequencies == "grid":
+    if options.prior == "student_t":
+        return _student_priors(bounds, signals, shape, options)
+    if options.frequencies == "grid" or options.prior == "grid_mixture":
         terms, width = options.terms or _GRID_TERMS, options.width or _GRID_WIDTH
         grids = [_grid(own, n, options) for own, n in zip(signals, shape, strict=True)]
         return [Prior([Mixture(*ends, tuple(own), terms, width) for ends, own in zip(bounds, grids)], "given grid")]
@@ -310,6 +350,25 @@ def _priors(problem: Problem, signals: Sequence[Signals], shape: Sequence[int], 
     half = [Band.of(*ends, top, int(0.45 * n)) for ends, top, n in zip(bounds, tops, shape, strict=True)]
     halved = Prior(list(half), _HALF)
     return {"spectrum": [peaks], "band": [flat, halved], "auto": [peaks, flat, halved]}[options.frequencies]
+
+
+def _student_priors(
+    bounds: Sequence[tuple[float, float]], signals: Sequence[Signals], shape: Sequence[int], options: Any
+) -> list[Prior]:
+    """Student's t around the lines of the load, and on a grid of frequencies."""
+    nodes = [int(_FULLEST * n) for n in shape]
+
+    def prior(frequencies: Sequence[Sequence[float]], width: float, origin: str) -> Prior:
+        families = [
+            StudentMixture(*ends, tuple(own), m, options.width or width, options.smoothness)
+            for ends, own, m in zip(bounds, frequencies, nodes, strict=True)
+        ]
+        return Prior(list(families), f"Student's t, {origin}")
+
+    peaks = prior([picked(own, _PEAK_TERMS, _PEAK_WIDTH)[0] for own in signals], _STUDENT_WIDTH, "lines of the load")
+    grids = [_grid(own, n, options) for own, n in zip(signals, shape, strict=True)]
+    grid = prior(grids, _STUDENT_GRID_WIDTH, "given grid")
+    return {"spectrum": [peaks], "grid": [grid], "auto": [peaks, grid]}[options.frequencies]
 
 
 def _top(signals: Signals, n: int, options: Any) -> float:
@@ -384,7 +443,9 @@ def as_field(level: Level) -> GaussianProcessField | GaussianProcessEvolution:
     system, outcome = level.system, level.outcome
     values = outcome.coefficients
     for a, axis in enumerate(system.axes):
-        values = np.moveaxis(_polynomial(np.moveaxis(values, a, 0), axis), 0, a)
+        # Polynomials of a kernel of finite smoothness fall slowly; what is far below the residual says nothing.
+        tail = max(_TAIL, _SHARE * level.indicator) if isinstance(axis.family, StudentMixture) else _TAIL
+        values = np.moveaxis(_polynomial(np.moveaxis(values, a, 0), axis, tail), 0, a)
     around = posterior(system, outcome.slopes, outcome.coefficients, level.noise)
     lines = []
     for axis, n in zip(system.axes, values.shape, strict=True):
@@ -398,7 +459,7 @@ def as_field(level: Level) -> GaussianProcessField | GaussianProcessEvolution:
     return GaussianProcessField(system.problem, values[None], variance[None])
 
 
-def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
+def _polynomial(coefficients: np.ndarray, axis: Axis, tail: float) -> np.ndarray:
     """Chebyshev coefficients along the first axis, as many as are above rounding."""
     n = 64
     while True:
@@ -407,9 +468,9 @@ def _polynomial(coefficients: np.ndarray, axis: Axis) -> np.ndarray:
         found = chebyshev_coefficients(values, 0)
         sizes = np.abs(found).reshape(n, -1).max(axis=1)
         # Where coefficients do not fall any more they are rounding.
-        floor = max(_TAIL * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
+        floor = max(tail * sizes.max(), 4 * float(np.median(sizes[-max(4, n // 10) :])))
         above = np.flatnonzero(sizes > floor)
         last = int(above[-1]) + 1 if len(above) else 1
-        if (last < 0.85 * n and floor < _ROUGH * sizes.max()) or n > 8 * len(axis.grid):
+        if (last < 0.85 * n and floor < max(_ROUGH, 2 * tail) * sizes.max()) or n > 8 * len(axis.grid):
             return found[: max(last, 2)]
         n = int(1.5 * n)

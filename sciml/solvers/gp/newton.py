@@ -34,6 +34,7 @@ _FIRST_STAGE, _SHORTEST_STAGE, _STAGE_TOLERANCE = 0.25, 1e-3, 1e-4
 _SMALLEST_STEP, _ROUNDING = 2.0**-7, 1e-6
 _CORRECTIONS, _NOTHING = 3, 1e-15
 _LARGEST_DENSE = 700
+_LOOK, _NO_TIME = 10, "the CPU time ran out"
 
 
 class NewtonError(ArithmeticError):
@@ -139,8 +140,15 @@ class Outcome:
 class _Linear:
     """Linearised equations and conditions at a state, ready to be solved."""
 
-    def __init__(self, system: System, slopes: Slopes, coefficients: np.ndarray, tolerance: float) -> None:
-        self.system, self.slopes, self._tolerance, self.krylov = system, slopes, tolerance, 0
+    def __init__(
+        self,
+        system: System,
+        slopes: Slopes,
+        coefficients: np.ndarray,
+        tolerance: float,
+        within: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.system, self.slopes, self._tolerance, self.krylov, self._within = system, slopes, tolerance, 0, within
         if not all(np.isfinite(slope).all() for slope in slopes.values()):
             raise NewtonError("the linearised equation is not finite")
         self._sides = [] if system.exact_conditions else system.side_slopes(coefficients)
@@ -202,6 +210,8 @@ class _Linear:
 
             def counted(v: np.ndarray) -> np.ndarray:
                 self.krylov += 1
+                if self.krylov % _LOOK == 0 and not self._within():
+                    raise NewtonError(_NO_TIME)
                 return apply(v)
 
             operator = LinearOperator((size, size), matvec=counted, dtype=float)  # type: ignore[call-arg]
@@ -275,10 +285,15 @@ def _harmonic(system: System, lifted: np.ndarray) -> np.ndarray:
 
 def _linear_run(system: System, coefficients: np.ndarray, within: Callable[[], bool]) -> Outcome:
     values, slopes = system.linearised(coefficients)
-    jacobian, history = _Linear(system, slopes, coefficients, _GMRES), []
+    jacobian, history = _Linear(system, slopes, coefficients, _GMRES, within), []
     for _ in range(1 + _CORRECTIONS):
         _refuse_infinite(values)
-        step = jacobian.step(values, coefficients)
+        try:
+            step = jacobian.step(values, coefficients)
+        except NewtonError:
+            if history and not within():
+                break
+            raise
         size = _relative(step, coefficients)
         # Rounding has the last word: corrections that stop to shrink are noise.
         if history and size >= 0.3 * history[-1]:
@@ -330,7 +345,7 @@ def _newton_run(
     for _ in range(most):
         values, slopes = system.linearised(coefficients)
         _refuse_infinite(values)
-        jacobian = _Linear(system, slopes, coefficients, _GMRES_IN_NEWTON)
+        jacobian = _Linear(system, slopes, coefficients, _GMRES_IN_NEWTON, within)
         step = jacobian.step(values - defect, coefficients)
         size = _relative(step, coefficients)
         coefficients = _searched(system, jacobian, coefficients, step, defect)
@@ -340,7 +355,7 @@ def _newton_run(
         if size <= tolerance or stalled:
             return Outcome(coefficients, len(history), krylov, jacobian.kind, slopes, history)
         if not within():
-            raise NewtonError("the CPU time ran out")
+            raise NewtonError(_NO_TIME)
     raise NewtonError(f"Newton's method did not converge in {most} iterations")
 
 

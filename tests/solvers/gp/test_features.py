@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
+from sciml.linear.kernels import Matern, SpectralMixture
 from sciml.solvers.gp.features import Axis, Band, Mixture
+from sciml.solvers.gp.student import StudentMixture
 
-FAMILIES = [Mixture(-1.0, 2.0, (0.0, 1.7, 4.0), 10, 2.0), Band.of(-1.0, 2.0, 4.0, 60)]
+FAMILIES = [
+    Mixture(-1.0, 2.0, (0.0, 1.7, 4.0), 10, 2.0),
+    Band.of(-1.0, 2.0, 4.0, 60),
+    StudentMixture(-1.0, 2.0, (0.0, 1.7, 4.0), 40, 3.0),
+]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -57,3 +64,30 @@ def test_axis_is_orthonormal_and_keeps_the_prior(family):
 
 def test_axis_has_fewer_functions_than_points():
     assert Axis.of(Mixture(0.0, 1.0, tuple(range(20)), 8, 6.0), 40).rank <= 30
+
+
+@pytest.mark.parametrize("smoothness", [2.5, 3.2])
+def test_sections_of_a_kernel_have_its_covariance(smoothness):
+    """At the nodes the prior of their combinations is Matérn's kernel times cosines, and each is a section elsewhere."""
+    family = StudentMixture(0.0, 2.0, (0.0, 3.0), 12, 4.0, smoothness)
+    nodes, x = np.linspace(0, 2, 12), np.linspace(0, 2, 7) + 0.01
+    frequencies = torch.tensor([0.0, 3.0], dtype=torch.float64)
+    mixture = SpectralMixture(Matern(smoothness), 0 * frequencies + 0.5, frequencies, 0 * frequencies + 2.0)
+    for order in (0, 1, 2):
+        wanted = mixture.between(torch.tensor(x), torch.tensor(nodes), order)[order].numpy()
+        assert np.abs(family.kernel(x, nodes, order) - wanted).max() < 1e-9 * np.abs(wanted).max()
+    whole = mixture.between(torch.tensor(nodes), torch.tensor(nodes))[0].numpy()
+    values = family.at(nodes, 0)
+    assert np.abs(values @ family.covariance @ values.T - whole).max() < 1e-12
+
+
+def test_weights_scale_the_prior():
+    """Of a mixture with weights the covariance is the sum of those of its frequencies, weighted."""
+    x = np.linspace(0, 1, 9)
+
+    def covariance(frequencies, weights=None):
+        family = Mixture(0.0, 1.0, frequencies, 8, 2.0, weights)
+        return family.at(x, 0) @ family.covariance @ family.at(x, 0).T
+
+    whole = covariance((1.0, 3.0), (0.2, 5.0))
+    assert np.abs(whole - 0.2 * covariance((1.0,)) - 5.0 * covariance((3.0,))).max() < 1e-13

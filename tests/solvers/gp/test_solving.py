@@ -229,3 +229,13 @@ def test_a_law_that_newton_fails_for_at_once_is_solved_in_stages():
     outcome = newton_methods.newton(system, linear=False, tolerance=1e-8)
     left, before = (np.linalg.norm(system.tested(system.residual(c))) for c in (outcome.coefficients, start))
     assert left < 1e-7 * before
+
+
+def test_time_is_looked_at_inside_of_gmres():
+    """A system that has used its time gives up in the middle of its iterations."""
+    problem = SMOOTH["mixed derivatives"][0]
+    axes = [Axis.of(Band.of(0.0, 1.0, 2.0, 24), 48) for _ in range(2)]
+    system = System(problem, axes, rows_along(problem))
+    with pytest.raises(newton_methods.NewtonError, match="CPU time ran out"):
+        newton_methods.newton(system, linear=True, within=lambda: False)
+    assert newton_methods.newton(system, linear=True).krylov > 10
