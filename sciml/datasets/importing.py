@@ -203,8 +203,12 @@ def _from_npz(file: Path, names: list[str]) -> dict[str, np.ndarray]:
 
 def _from_mat(file: Path, names: list[str]) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
-    stored = loadmat(file)
+    try:
+        stored = loadmat(file)
+    except MatReadError as error:
+        raise OutputError(f"{file} cannot be read: {error}.") from error
     _chosen(file, names, [key for key in stored if not key.startswith("__")])
     return {name: stored[name] for name in names}
 

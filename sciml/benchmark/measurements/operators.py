@@ -251,7 +251,7 @@ def operator_resume() -> dict[str, float]:
     return {"different_bits": float(sum(int((a != b).sum()) for a, b in pairs))}
 
 
-# -- beside the classics 
+# -- beside the classics
 
 
 def operator_beside_classical(model: str = "fno", seed: int = 0) -> dict[str, float]:
