@@ -79,7 +79,7 @@ def test_several_channels_have_numbers(tmp_path):
         ({"a": MAPS, "u": HILLS[:-1]}, ParameterError, "must be the same"),
         ({"a": MAPS, "u": HILLS[:, 0, 0]}, ParameterError, r"takes \(n, H, W\)"),
         ({"a": MAPS, "u": HILLS.astype(complex)}, ParameterError, "complex128"),
-        ({"a": MAPS, "u": np.where(HILLS == HILLS[7, 0, 0], np.nan, HILLS)}, ParameterError, "first in sample 7"),
+        ({"a": MAPS, "u": np.where(HILLS[7, 0, 0] == HILLS, np.nan, HILLS)}, ParameterError, "first in sample 7"),
         ({"a": MAPS[:3], "u": HILLS[:3]}, ParameterError, "too few"),
     ],
 )
