@@ -463,7 +463,7 @@ class RandomLoad(Problem):
     When it breaks: nothing does; a learned solver that misses the smallest waves of the load hardly sees it in u, so
     compare gradients too.
 
-    Classical baseline: fast Poisson solvers (`fast_poisson`), milliseconds a member: a learned operator cannot win here.
+    Classical baseline: fast Poisson solvers (`fast_poisson`), milliseconds a member.
 
     Source: Standard; the values are chosen here. The periodic box is twice as long as the domain, so that Matérn's
     covariance holds within it up to 0.001.

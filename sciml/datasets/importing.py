@@ -203,8 +203,12 @@ def _from_npz(file: Path, names: list[str]) -> dict[str, np.ndarray]:
 
 def _from_mat(file: Path, names: list[str]) -> dict[str, np.ndarray]:
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
-    stored = loadmat(file)
+    try:
+        stored = loadmat(file)
+    except MatReadError as error:
+        raise OutputError(f"{file} cannot be read: {error}.") from error
     _chosen(file, names, [key for key in stored if not key.startswith("__")])
     return {name: stored[name] for name in names}
 
@@ -226,15 +230,13 @@ def _from_hdf5(file: Path, names: list[str]) -> dict[str, np.ndarray]:
 
 
 def _from_torch(file: Path, names: list[str]) -> dict[str, np.ndarray]:
-    import pickle
-
     import torch
 
     try:
         stored = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except Exception as error:  # the unpickler raises whatever it stumbles over
         raise OutputError(
-            f"{file} holds more than tensors, which is not read; save a dictionary of tensors."
+            f"{file} holds other things or more than tensors, which is not read; save a dictionary of tensors."
         ) from error
     if not isinstance(stored, dict):
         raise OutputError(f"{file} holds a {type(stored).__name__}; it takes a dictionary of tensors.")

@@ -94,7 +94,8 @@ class Request:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Request:
         """From what :meth:`as_json` made."""
-        tuples = {key: None if content[key] is None else tuple(content[key]) for key in ("fixed", "shape", "outputs")}
+        names = ("fixed", "shape", "outputs")
+        tuples: dict[str, Any] = {key: None if content[key] is None else tuple(content[key]) for key in names}
         return cls(**content | tuples)
 
     def as_json(self) -> dict[str, Any]:

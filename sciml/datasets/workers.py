@@ -100,7 +100,7 @@ def _on_dask(
         ) from error
     try:
         futures = {client.submit(solve_chunk, *_arguments(content, c), pure=False, retries=2): c for c in chunks}
-        for future in distributed.as_completed(list(futures)):
+        for future in distributed.as_completed(list(futures), loop=client.loop):
             yield futures[future], future.result()
             future.release()
     except ScimlError:

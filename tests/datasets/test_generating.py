@@ -158,7 +158,7 @@ def test_a_scheduler_that_is_not_there(tmp_path):
 
 
 def test_a_domain_made_of_drawn_parameters_gives_places_and_its_own_parameters_no_channels(tmp_path):
-    family = load_problem("navier_stokes/pipe", cells=4)
+    family = load_problem("navier_stokes/pipe", cells=4, viscosity=0.1)
     done = generate(family, tmp_path / "pipe.h5", split=(2, 1, 1), check=1)
     dataset = open_dataset(done.path)
     assert dataset.varying_places
@@ -221,14 +221,14 @@ def test_trajectories_have_frames_of_a_periodic_grid(tmp_path):
 def test_a_wave_has_its_medium_and_what_is_drawn_as_static_inputs(tmp_path):
     done = generate("wave/random_medium", tmp_path / "w.h5", split=(1, 1, 1), resolution=5, frames=2, check=0, refine=4)
     dataset = open_dataset(done.path)
-    assert dataset.input_names == ["medium", "angle", "frequency", "offset", "place[0]", "place[1]"]
+    assert dataset.input_names == ["medium", "angle", "contrast", "frequency", "offset", "place[0]", "place[1]"]
     samples = dataset.samples("train")
-    assert samples.inputs.shape == (1, 5, 5, 7)
+    assert samples.inputs.shape == (1, 5, 5, 8)
     assert samples.outputs.shape == (1, 5, 5, 1)
 
 
 def test_another_output_than_the_declared_one(tmp_path):
-    family = load_problem("navier_stokes/pipe", cells=4)
+    family = load_problem("navier_stokes/pipe", cells=4, viscosity=0.1)
     done = generate(family, tmp_path / "p.h5", split=(1, 1, 1), output=("pressure", "velocity"), check=0)
     dataset = open_dataset(done.path)
     assert dataset.output_names == ["pressure", "velocity[0]", "velocity[1]"]
