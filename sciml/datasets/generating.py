@@ -104,8 +104,8 @@ def generate(
     solver : str, optional
         The reference, or Fourier modes where everything is periodic.
     refine : int, optional
-        On a box the mesh has so many cells per kept interval: 4 where a coefficient jumps, 3 elsewhere, 2 Fourier
-        modes. On other meshes so many times are all cells divided; 0.
+        On a box the mesh has so many cells per kept interval: 3, where a coefficient jumps 4 to 8 so that there are 248
+        along an axis, and 2 Fourier modes. On other meshes so many times are all cells divided; 0.
     chunk : int, optional
         Members solved one after the other, and lost if killed; 20 on a box, 5 elsewhere and in time.
     check : int, optional

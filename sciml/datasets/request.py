@@ -21,7 +21,9 @@ __all__ = ["SPLITS", "Chunk", "Request", "make_request", "split_sizes"]
 
 SPLITS = ("train", "validation", "test")
 _SHARES = (0.72, 0.08)
-_FINER, _FINER_WHERE_IT_JUMPS = 3, 4
+_FINER = 3
+# The error of a jump falls with the cells, however many nodes are kept.
+_CELLS_WHERE_IT_JUMPS = 248
 _MEMBERS_ON_A_BOX, _MEMBERS_ON_MESHES = 20, 5
 
 
@@ -239,7 +241,9 @@ def _resolution_options(layout: Layout, solver: str, refine: int | None, given: 
                     f"solver's `{key}` by -o."
                 )
             # Fourier modes are exact where they are fine enough, and a quarter of them is filtered.
-            usual = 2 if solver == "spectral" else _FINER_WHERE_IT_JUMPS if layout.discontinuous else _FINER
+            usual = 2 if solver == "spectral" else _FINER
+            if solver != "spectral" and layout.discontinuous:
+                usual = min(max(4, -(-_CELLS_WHERE_IT_JUMPS // intervals[0])), 8)
             options[key] = (refine or usual) * intervals[0]
     elif refine:
         options["refine"] = refine

@@ -108,7 +108,7 @@ def _cast(tensor: torch.Tensor, dtype: torch.dtype, device: torch.device | str) 
     return tensor.to(device, dtype) if tensor.is_floating_point() else tensor.to(device)
 
 
-def state_for_file(operator: Operator) -> dict[str, torch.Tensor]:
+def state_for_file(operator: torch.nn.Module) -> dict[str, torch.Tensor]:
     """Weights and buffers by name, as contiguous real tensors on the CPU.
 
     A complex one of shape ``(…)`` becomes a real one of shape ``(…, 2)``; entries that are no tensors, which some
@@ -122,7 +122,7 @@ def state_for_file(operator: Operator) -> dict[str, torch.Tensor]:
     return state
 
 
-def load_state(operator: Operator, tensors: Mapping[str, torch.Tensor]) -> None:
+def load_state(operator: torch.nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     """Put the tensors of :func:`state_for_file` into an operator of the same model, setting and options.
 
     Raises
@@ -147,7 +147,7 @@ def load_state(operator: Operator, tensors: Mapping[str, torch.Tensor]) -> None:
             tensor.copy_(given)
 
 
-def _resized(operator: Operator, name: str, given: torch.Tensor) -> torch.Tensor:
+def _resized(operator: torch.nn.Module, name: str, given: torch.Tensor) -> torch.Tensor:
     """The buffer of that name with the shape of what was fitted."""
     owner, _, short = name.rpartition(".")
     module = operator.get_submodule(owner)

@@ -95,13 +95,13 @@ def evaluate(
     samples = dataset.samples(split, **frames)  # type: ignore[arg-type]
     if not len(samples.inputs):
         raise OptionError(f"{dataset.path} has no samples to {split}: it has {dataset.sizes}.")
-    batch = batch_of(samples, run.setting.points)
+    batch = batch_of(samples, run["bounds"])
     cpu = time.process_time()
     with _batch_statistics(run.surrogate, batch_statistics):
         predicted = check_samples(run.predict(batch, device=device))
     cpu = time.process_time() - cpu
     errors = relative_l2(predicted, batch.outputs).double().numpy()
-    train = batch_of(dataset.samples("train", **frames), run.setting.points)  # type: ignore[arg-type]
+    train = batch_of(dataset.samples("train", **frames), run["bounds"])  # type: ignore[arg-type]
     figures = {
         "relative_l2": float(errors.mean()),
         "median": float(np.median(errors)),

@@ -186,7 +186,7 @@ class Fit:
         return {
             name: values.at(generator.random())
             if isinstance(values, Range)
-            else values[generator.integers(len(values))]
+            else values[int(generator.integers(len(values)))]
             for name, values in self.space.items()
         }
 
@@ -220,6 +220,7 @@ class Fit:
             "frames": self.data.frames,
             "static": self.data.static,
             "scaling": self.data.scaling,
+            "bounds": self.data.bounds,
             "names": {"inputs": list(dataset.input_names), "outputs": list(dataset.output_names)},
             "specification": dataset.specification,
             "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in dataset.ranges.items()},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,8 @@ class TrainingData:
     scaling : {"pixel", "channel", "none"}
     frames, static : int
         Frames to make one after the other (1: not a trajectory), and channels of the inputs before the frames.
+    bounds : (low, high) or None
+        Of a cloud of points, the corners of the box that holds all training samples.
     """
 
     train: Batch
@@ -82,6 +85,7 @@ class TrainingData:
     scaling: Scaling
     frames: int
     static: int
+    bounds: list[list[float]] | None
 
     @classmethod
     def of(cls, dataset: Dataset, options: TrainingOptions) -> TrainingData:
@@ -105,7 +109,8 @@ class TrainingData:
             )
         held = dataset.samples("validation", frames_in=options.frames_in, frames_out=options.frames_out)
         points = options.layout == "points"
-        batch = batch_of(train, points)
+        bounds = bounds_of(train) if points else None
+        batch = batch_of(train, bounds)
         if options.samples is not None:
             batch = batch.select(slice(0, options.samples))
         frames = train.frames_out
@@ -118,7 +123,7 @@ class TrainingData:
             out_channels=train.frame_channels,
             periodic=tuple(dataset.periodic),
         )
-        return cls(batch, batch_of(held, points), setting, _scaling(options, dataset, frames), frames, static)
+        return cls(batch, batch_of(held, bounds), setting, _scaling(options, dataset, frames), frames, static, bounds)
 
 
 def _scaling(options: TrainingOptions, dataset: Dataset, frames: int) -> Scaling:
@@ -127,12 +132,19 @@ def _scaling(options: TrainingOptions, dataset: Dataset, frames: int) -> Scaling
     return "channel" if dataset.varying_places or frames > 1 or any(dataset.periodic) else "pixel"
 
 
-def batch_of(samples: Samples, points: bool) -> Batch:
-    """Samples as tensors; with `points` the grid is flattened, and places are given."""
+def bounds_of(samples: Samples) -> list[list[float]]:
+    """The least and the largest coordinates of all nodes."""
+    flat = samples.places.reshape(-1, samples.places.shape[-1])
+    return [flat.min(axis=0).tolist(), flat.max(axis=0).tolist()]
+
+
+def batch_of(samples: Samples, bounds: Sequence[Sequence[float]] | None) -> Batch:
+    """Samples as tensors; with bounds as a cloud of points, whose places are scaled to the unit box."""
     inputs, outputs = _tensor(samples.inputs), _tensor(samples.outputs)
-    if not points:
+    if bounds is None:
         return Batch(inputs, outputs, None)
-    places = _tensor(samples.places)
+    low, high = map(_tensor, bounds)
+    places = (_tensor(samples.places) - low) / torch.where(high > low, high - low, 1.0)
     count = inputs.shape[1:-1].numel()
     rows = (count,) if places.ndim < inputs.ndim else (len(inputs), count)
     return Batch(
