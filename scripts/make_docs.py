@@ -19,6 +19,7 @@ FIGURES = {
     README: "figures",
     ROOT / "docs" / "pinn.md": "adaptive_sampling",
     ROOT / "docs" / "gp.md": "high_frequency",
+    ROOT / "docs" / "operators.md": "operators",
 }
 _FEW = 6
 
