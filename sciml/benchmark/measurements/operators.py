@@ -222,7 +222,7 @@ _CASES = {
 }
 
 
-def operator_family(name: str, cpu_seconds: float = 60.0, seed: int = 0) -> dict[str, float]:
+def operator_family(name: str = "void", cpu_seconds: float = 60.0, seed: int = 0) -> dict[str, float]:
     """Models on one of the other benchmarks for the same CPU time, after two trials each.
 
     Stress in a sheet with a random void as a cloud of points, velocity along a random pipe, and vorticity on the torus,
