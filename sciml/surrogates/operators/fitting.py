@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import BaseModel, ValidationError
+from torch import Tensor
 
 from sciml.datasets import Dataset, open_dataset
 from sciml.errors import DivergenceError, OptionError, unknown_name
@@ -221,6 +222,7 @@ class Fit:
             "static": self.data.static,
             "scaling": self.data.scaling,
             "bounds": self.data.bounds,
+            "input_range": input_range(self.data.train.inputs),
             "names": {"inputs": list(dataset.input_names), "outputs": list(dataset.output_names)},
             "specification": dataset.specification,
             "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in dataset.ranges.items()},
@@ -335,6 +337,12 @@ def _validated(model: type[BaseModel], given: Mapping[str, Any]) -> Any:
         name = str(first["loc"][0]) if first["loc"] else "options"
         described = model.model_fields[name].description if name in model.model_fields else ""
         raise OptionError(f"Option {name}={first['input']!r}: {first['msg'].lower()} ({described}).") from None
+
+
+def input_range(inputs: Tensor) -> list[list[float]]:
+    """The least and the largest value of each channel."""
+    flat = inputs.flatten(0, -2)
+    return [flat.min(0).values.tolist(), flat.max(0).values.tolist()]
 
 
 def course_of(run: OperatorRun) -> Any:

@@ -26,6 +26,8 @@ __all__ = ["MANIFEST", "OperatorRun", "load_run"]
 
 MANIFEST, _WEIGHTS = "manifest.json", "weights.safetensors"
 _FORMAT, _KIND = 1, "operator"
+# Of the spread of an input among the training samples: so far outside of them a network is still asked.
+_MARGIN = 0.5
 
 
 @dataclass
@@ -57,6 +59,19 @@ class OperatorRun:
     def predict(self, batch: Batch, *, device: str = "cpu") -> Tensor:
         """Outputs ``(n, *grid, c_out)``."""
         return predict(self.surrogate.to(device), batch, device=device, size=self["options"]["batch_size"])
+
+    def strange_inputs(self, inputs: Tensor) -> list[str]:
+        """Names of the inputs ``(n, *grid, c)`` that lie far outside of what the training samples have.
+
+        A band of half the spread on both sides is allowed, so that a member drawn like the samples is not refused, and
+        one whose numbers mean something else is.
+        """
+        low, high = (torch.tensor(side) for side in self["input_range"])
+        flat = inputs.flatten(0, -2)
+        margin = _MARGIN * (high - low) + 1e-6 * high.abs()
+        strange = (flat.min(0).values < low - margin) | (flat.max(0).values > high + margin)
+        names = self["names"]["inputs"]
+        return [names[min(k, len(names) - 1)] for k in torch.nonzero(strange).flatten().tolist()]
 
     def width(self, grid: tuple[int, ...]) -> Tensor:
         """Half-width ``(*grid, c_out)`` of the band on a grid."""

@@ -76,9 +76,10 @@ class OperatorSolver(Solver):
         context.report(Progress("evaluating the network"))
         grid = tuple(self.run["grid"]) if options.resolution is None else (options.resolution,) * problem.dim
         wall = time.perf_counter()
-        values, width = self._outputs(problem, grid, context.device)
+        inputs = self._inputs(problem, grid)
+        values, width = self._outputs(inputs, grid, context.device)
         solved = time.perf_counter() - wall
-        beyond = outside(problem, self.run["ranges"])
+        beyond = list(dict.fromkeys([*outside(problem, self.run["ranges"]), *self.run.strange_inputs(inputs)]))
         status = "outside_range" if beyond else "converged"
         said = f"{', '.join(beyond)}: {ADVICE[status]}" if beyond else "the network was evaluated, nothing was iterated"
         return Solution(
@@ -98,11 +99,13 @@ class OperatorSolver(Solver):
             details=self._details(values, width),
         )
 
-    def _outputs(self, problem: Problem, grid: tuple[int, ...], device: str) -> tuple[np.ndarray, np.ndarray]:
+    def _inputs(self, problem: Problem, grid: tuple[int, ...]) -> Tensor:
         inputs = inputs_of(problem, family_of(self.run["specification"]), grid)
-        given = torch.tensor(inputs, dtype=torch.float32)[None]
-        nothing: Tensor = given.new_zeros(1, *grid, len(self.run["names"]["outputs"]))
-        outputs = check_samples(self.run.predict(Batch(given, nothing, None), device=device))[0]
+        return torch.tensor(inputs, dtype=torch.float32)[None]
+
+    def _outputs(self, inputs: Tensor, grid: tuple[int, ...], device: str) -> tuple[np.ndarray, np.ndarray]:
+        nothing: Tensor = inputs.new_zeros(1, *grid, len(self.run["names"]["outputs"]))
+        outputs = check_samples(self.run.predict(Batch(inputs, nothing, None), device=device))[0]
         return outputs.double().numpy(), self.run.width(grid).double().numpy()
 
     def _details(self, values: np.ndarray, width: np.ndarray) -> dict[str, Any]:

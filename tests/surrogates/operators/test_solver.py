@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from sciml import compare, load_problem, solve
-from sciml.datasets import open_dataset
-from sciml.errors import OptionError, OutputError, UnsupportedError
+from sciml.datasets import import_arrays, open_dataset
+from sciml.errors import DivergenceError, OptionError, OutputError, UnsupportedError
 from sciml.surrogates.operators.evaluation import evaluate
 from sciml.surrogates.operators.fitting import train_operator
 from sciml.surrogates.operators.run import load_run
@@ -60,6 +60,16 @@ def test_any_resolution_is_possible_for_a_fourier_operator(folder):
     fine = solve("darcy/threshold", str(folder), resolution=17)
     assert fine.field.grid == (17, 17)
     assert fine.error(coarse.field).relative_l2 < 0.3
+
+
+def test_inputs_that_mean_something_else_are_outside_of_the_range(darcy, tmp_path):
+    samples = open_dataset(darcy).samples("train")
+    np.savez(tmp_path / "phases.npz", phase=samples.inputs[..., 0] > 5, u=samples.outputs[..., 0])
+    import_arrays(tmp_path / "phases.npz", tmp_path / "d.h5", problem="darcy/threshold", inputs="phase", outputs="u")
+    train_operator("darcy/threshold", tmp_path / "d.h5", "mean", folder=tmp_path)
+    with pytest.raises(DivergenceError, match="outside_range: permeability"):
+        solve("darcy/threshold", str(tmp_path))
+    assert solve("darcy/threshold", str(tmp_path), throw=False).status == "outside_range"
 
 
 def test_another_problem_is_refused(folder):
