@@ -59,7 +59,8 @@ class StrainElements:
         fine = curve_mesh(mesh, lambda points: points, degree=2)
         used, cells = np.unique(fine.cells, return_inverse=True)
         self.mesh, self.degree = mesh, degree
-        self.nodes, self.cells = fine.points[used], cells.reshape(fine.cells.shape)
+        self.nodes: np.ndarray = fine.points[used]
+        self.cells: np.ndarray = cells.reshape(len(fine.cells), -1)
         simple = mesh.cell_type == "triangle" and degree <= 2
         xi, weights = _TRIANGLE if simple else reference_rule(mesh.cell_type, max(degree, 4))
         jacobian = jacobians(mesh, xi)
