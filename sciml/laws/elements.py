@@ -65,7 +65,7 @@ class StrainElements:
         xi, weights = _TRIANGLE if simple else reference_rule(mesh.cell_type, max(degree, 4))
         jacobian = jacobians(mesh, xi)
         gradients = np.einsum("qkj,nqji->nqki", fine.basis.gradients(xi), np.linalg.inv(jacobian))
-        self.strain = np.zeros((len(cells), len(xi), 3, 2 * self.cells.shape[1]))
+        self.strain = np.zeros((len(self.cells), len(xi), 3, 2 * self.cells.shape[1]))
         self.strain[:, :, 0, 0::2] = self.strain[:, :, 2, 1::2] = gradients[..., 0]
         self.strain[:, :, 1, 1::2] = self.strain[:, :, 2, 0::2] = gradients[..., 1]
         self.weights = (weights * np.abs(np.linalg.det(jacobian))).ravel()
