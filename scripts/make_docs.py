@@ -20,6 +20,7 @@ FIGURES = {
     ROOT / "docs" / "pinn.md": "adaptive_sampling",
     ROOT / "docs" / "gp.md": "high_frequency",
     ROOT / "docs" / "operators.md": "operators",
+    ROOT / "docs" / "two_scale.md": "two_scale",
 }
 _FEW = 6
 
