@@ -82,6 +82,13 @@ class Law(ABC):
         """Which of the strains (n, 3) the law is not made for: (n,) of bool."""
         return np.zeros(len(strain), dtype=bool)
 
+    def trust(self, strain: np.ndarray) -> dict[str, np.ndarray]:
+        """How far to trust the law at strains (n, 3), without a true solution: indicators (n,) by name, 0 the best.
+
+        Laws that need none, such as formulas and cells by finite elements, have none.
+        """
+        return {}
+
     def stress_torch(self, strain: Any) -> Any:
         """Stress (…, 3) of a torch tensor of strains (…, 3), differentiable.
 

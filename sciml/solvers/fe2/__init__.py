@@ -119,6 +119,7 @@ class Fe2Solver(Solver):
         places = _nearest(system.elements.points, _places(options.micro_at))
         if context.folder is not None and len(places) and cell is not None and end.steps:
             _write_cells(context.folder, cell, end.strain, places)
+        trust = law.trust(end.strain) if len(end.strain) else {}
         status = "converged" if end.complete else "budget_reached"
         return Solution(
             problem=problem,
@@ -133,14 +134,23 @@ class Fe2Solver(Solver):
             residual=end.residuals[-1] if end.residuals else None,
             seed=context.seed,
             versions=package_versions("fenics-ufl", "numpy", "scipy"),
-            details=_details(system, micro, end, law, cell, places),
-            history={"residual": np.array(end.residuals), "strain": end.strain, "stress": end.stress},
+            details=_details(system, micro, end, law, cell, places) | {"trust": _worst(trust, system.elements.points)},
+            history={"residual": np.array(end.residuals), "strain": end.strain, "stress": end.stress}
+            | {f"trust_{name}": values for name, values in trust.items()},
         )
 
 
 def balance_has_reaction(problem: Problem) -> bool:
     """Whether the law has a part beside the flux."""
     return problem.declaration.reaction is not None
+
+
+def _worst(trust: dict[str, np.ndarray], points: np.ndarray) -> dict[str, dict[str, Any]]:
+    """Mean and largest value of each indicator, and the macroscopic point of the latter."""
+    return {
+        name: {"mean": float(values.mean()), "largest": float(values.max()), "at": points[values.argmax()].tolist()}
+        for name, values in trust.items()
+    }
 
 
 def _law(problem: Problem, options: Fe2Options) -> tuple[Law, CellModel | None]:
