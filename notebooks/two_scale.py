@@ -21,8 +21,8 @@
 # 2. stresses in a cell: finite elements, the trained cell, and the difference;
 # 3. the membrane by FE² and with the trained cell, with the indicator that needs no truth, and what both cost.
 #
-# All figures come from the runs in this notebook. Method: H. Eivazi et al., *EquiNO: A Physics-Informed Neural Operator for
-# Multiscale Simulations*, arXiv 2504.07976.
+# All figures come from the runs in this notebook. Method: H. Eivazi et al., *EquiNO: A Physics-Informed Neural Operator
+# for Multiscale Simulations*, arXiv 2504.07976.
 
 # %%
 import os
@@ -96,7 +96,7 @@ plt.show()
 # %% [markdown]
 # ## Cook's membrane: FE² against the trained cell
 #
-# One thread, every point in one batch. The factor is for this mesh and this cell: it grows with the unknowns of the cell.
+# One thread, every point in one batch. The factor is for this mesh and this cell: it grows with the cell's unknowns.
 
 # %%
 solutions, seconds = {}, {}
@@ -109,14 +109,15 @@ for label, solution in solutions.items():
     details = solution.details
     print(
         f"{label}: tip {tips[label]:.5f} mm, Newton iterations {details['newton_iterations']}, "
-        f"{details['points']} points, {seconds[label]:.2f} CPU seconds, of these cells {details['micro_cpu_seconds']:.3f}"
+        f"{details['points']} points, {seconds[label]:.2f} CPU seconds, "
+        f"of these cells {details['micro_cpu_seconds']:.3f}"
     )
 print(f"tip differs by {abs(tips['trained cell'] / tips['FE²'] - 1):.2%}")
 print(f"factor of the whole membrane {seconds['FE²'] / seconds['trained cell']:.0f}")
 
 # %% [markdown]
-# Where the displacement's branch and the branch of stresses contradict each other, the trained cell is less to be trusted;
-# this needs no truth. Beside it the true error of the mean stress at the same points, from FE².
+# Where the displacement's branch and the branch of stresses contradict each other, the trained cell is less to be
+# trusted; this needs no truth. Beside it the true error of the mean stress at the same points, from FE².
 
 # %%
 learned = solutions["trained cell"]
