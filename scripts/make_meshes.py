@@ -4,7 +4,7 @@ Needs gmsh (``pip install gmsh``), which nothing else does::
 
     python scripts/make_meshes.py [FOLDER]
 
-Everything is transfinite, so the same version of gmsh writes the same files again.
+All but the cells with inclusions is transfinite, and the same version of gmsh writes the same files again.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise, product
-from math import sqrt
+from math import pi, sqrt
 from pathlib import Path
 
 import gmsh
@@ -181,6 +182,63 @@ def periodic_cell(radius: float = 0.25, around: int = 6, outwards: int = 5) -> N
     group(2, blocks, "matrix")
 
 
+Inclusion = tuple[float, float, float, float, float]
+"""Centre, semi-axes and angle of an ellipse."""
+
+_CORNERS = sqrt(0.55 / (2 * pi))
+CELLS: dict[str, tuple[list[Inclusion], float]] = {
+    "rve_disc": ([(0, 0, 0.35, 0.35, 0)], 0.08),
+    "rve_1": (
+        [(x, y, _CORNERS, _CORNERS, 0) for x, y in [(0, 0), (0.5, 0.5), (-0.5, 0.5), (0.5, -0.5), (-0.5, -0.5)]],
+        0.0222,
+    ),
+    "rve_2": ([(0, 0, 0.35, 0.17525, pi / 6)], 0.0285),
+    "rve_3": ([(-0.25, 0.25, 0.1, 0.1, 0), (0, -0.25, 0.1, 0.1, 0), (0.25, 0.15, 0.15, 0.15, 0)], 0.0305),
+}
+"""Inclusions in the unit square round the origin, and the length of the cells."""
+
+
+def two_phase_cell(inclusions: Sequence[Inclusion], length: float) -> None:
+    """The unit square round the origin with inclusions, and the same nodes on opposite sides."""
+    occ = gmsh.model.occ
+    square = (2, occ.addRectangle(-0.5, -0.5, 0, 1, 1))
+    shapes = []
+    for x, y, major, minor, angle in inclusions:
+        shapes.append((2, occ.addDisk(x, y, 0, major, minor)))
+        occ.rotate(shapes[-1:], x, y, 0, 0, 0, 1, angle)
+    inside, _ = occ.intersect([square], shapes, removeObject=False)
+    pieces, origins = occ.fragment([square], inside)
+    occ.synchronize()
+    inclusion = sorted({tag for origin in origins[1:] for _, tag in origin})
+    group(2, inclusion, "inclusion")
+    group(2, sorted({tag for _, tag in pieces} - set(inclusion)), "matrix")
+    names = [("left", "right"), ("bottom", "top")]
+    for axis in (0, 1):
+        minus, plus = side(axis, -0.5), side(axis, 0.5)
+        move = np.eye(4)
+        move[axis, 3] = 1.0
+        for curve in minus:
+            partner = next(other for other in plus if are_apart(curve, other, axis))
+            mesh.setPeriodic(1, [partner], [curve], move.ravel().tolist())
+        group(1, minus, names[axis][0])
+        group(1, plus, names[axis][1])
+    gmsh.option.setNumber("Mesh.MeshSizeMax", length)
+    gmsh.option.setNumber("Mesh.MeshSizeMin", length / 2)
+
+
+def side(axis: int, place: float) -> list[int]:
+    """The curves on a side of the unit square round the origin."""
+    lower, upper = np.full(3, -0.5 - 1e-6), np.full(3, 0.5 + 1e-6)
+    lower[axis], upper[axis] = place - 1e-6, place + 1e-6
+    return [tag for _, tag in gmsh.model.getEntitiesInBoundingBox(*lower, *upper, 1)]
+
+
+def are_apart(first: int, second: int, axis: int) -> bool:
+    """Whether a curve is another one moved by 1 along an axis."""
+    a, b = (np.array(gmsh.model.getBoundingBox(1, curve)) for curve in (first, second))
+    return bool(np.abs(a + np.tile(np.eye(3)[axis], 2) - b).max() < 1e-6)
+
+
 def obstacles(radius: float = 0.25, along: int = 4, outwards: int = 4) -> None:
     """(0, 2) × (0, 1)² without balls in the middles of its halves: six blocks of hexahedra round each."""
     points: dict[Corner, int] = {}
@@ -278,6 +336,8 @@ def main(folder: Path = FOLDER) -> None:
     write(fibre, folder / "fibre.msh", order=2, version=2.2)
     write(disc, folder / "disc.msh", order=2, version=4.1)
     write(periodic_cell, folder / "periodic_cell.msh", order=2, version=4.1)
+    for name, (inclusions, length) in CELLS.items():
+        write(partial(two_phase_cell, inclusions, length), folder / f"{name}.msh", order=1, version=2.2)
     write(obstacles, folder / "obstacles.msh", order=1, version=4.1, dim=3)
 
 
