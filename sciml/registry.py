@@ -27,11 +27,13 @@ from sciml.files import plain
 from sciml.problem import Box, Problem
 
 if TYPE_CHECKING:
+    from sciml.laws import Law
     from sciml.solvers.base import Solver
 
 __all__ = [
     "absolute_name",
     "fingerprint",
+    "load_law",
     "load_problem",
     "load_solver",
     "other_names",
@@ -284,3 +286,36 @@ def load_solver(name: str) -> Solver:
     if name in points:
         return points[name].load()()
     raise unknown_name("solver", name, solver_names())
+
+
+def load_law(name: str) -> Law:
+    """Get a material law from a folder that a cell was trained into, or from a user's file.
+
+    Parameters
+    ----------
+    name : str
+        The folder of a trained cell, as in ``"./run"``, or the path of a Python file that sets ``LAW``.
+
+    Raises
+    ------
+    UnknownNameError
+        There is no such folder or file.
+    DeclarationError
+        The folder holds no law, or the file's ``LAW`` is none.
+    """
+    path = Path(name)
+    if path.is_dir():
+        try:
+            surrogates = importlib.import_module("sciml.surrogates")
+        except ModuleNotFoundError:
+            raise DeclarationError(
+                f"{path} is a folder, and trained laws cannot be read here; give a .py file."
+            ) from None
+        return surrogates.law_in(path)
+    if not path.is_file():
+        raise UnknownNameError(f"There is no folder or file {name!r} to take a law from.")
+    found: Any = getattr(_import_file(path.resolve()), "LAW", None)
+    if not isinstance(found, importlib.import_module("sciml.laws").Law):
+        given = "nothing" if found is None else repr(found)
+        raise DeclarationError(f"{path} sets LAW to {given}; it takes an object of a subclass of sciml.laws.Law.")
+    return found

@@ -87,6 +87,34 @@ def cook(cells: int = 16) -> None:
     group(2, [surface], "membrane")
 
 
+def cook_triangles(cells: int = 4) -> None:
+    """Cook's trapezium in cells × cells quadrilaterals, each cut into two triangles."""
+    corners = [geo.addPoint(x, y, 0) for x, y in [(0, 0), (48, 44), (48, 60), (0, 44)]]
+    bottom, right, top, left = loop(corners)
+    surface = transfinite([bottom, right, top, left], [cells] * 4)
+    geo.mesh.setTransfiniteSurface(surface, "Right")
+    geo.synchronize()
+    group(1, [left], "clamped")
+    group(1, [right], "loaded")
+    group(1, [bottom, top], "free")
+    group(2, [surface], "membrane")
+
+
+def l_panel(cells: int = 3, size: float = 250.0) -> None:
+    """The L-panel: three squares of 250 mm, without the lower right one of four."""
+    corners = [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2), (1, 2), (0, 2), (0, 1)]
+    p = [geo.addPoint(size * x, size * y, 0) for x, y in corners]
+    rim = loop(p)
+    across, up = geo.addLine(p[2], p[7]), geo.addLine(p[2], p[5])
+    outlines = [[rim[0], rim[1], across, rim[7]], [-across, up, rim[5], rim[6]], [rim[2], rim[3], rim[4], -up]]
+    squares = [transfinite(outline, [cells] * 4) for outline in outlines]
+    geo.synchronize()
+    for name, line in zip(["bottom", "inner_right", "inner_bottom", "right", "top", "left"], range(6)):
+        lines = {"top": rim[4:6], "left": rim[6:8]}.get(name, rim[line : line + 1])
+        group(1, lines, name)
+    group(2, squares, "panel")
+
+
 def plate_with_hole(around: int = 10, outwards: int = 12, ratio: float = 1.22) -> None:
     """A quarter of a square plate of half width 4 with a hole of radius 1, graded towards the hole."""
     centre = geo.addPoint(0, 0, 0)
@@ -332,6 +360,10 @@ def main(folder: Path = FOLDER) -> None:
     write(l_shape, folder / "l_shape.msh", order=1, version=2.2)
     write(cook, folder / "cook.msh", order=1, version=4.1)
     write(plate_with_hole, folder / "plate_with_hole.msh", order=2, version=4.1)
+    write(cook_triangles, folder / "cook_triangles.msh", order=1, version=2.2)
+    write(l_panel, folder / "l_panel.msh", order=1, version=2.2)
+    coarse = partial(plate_with_hole, around=4, outwards=5, ratio=1.5)
+    write(coarse, folder / "plate_with_hole_coarse.msh", order=2, version=4.1)
     write(quarter_ring, folder / "quarter_ring.msh", order=2, version=4.1)
     write(fibre, folder / "fibre.msh", order=2, version=2.2)
     write(disc, folder / "disc.msh", order=2, version=4.1)

@@ -21,6 +21,7 @@ __all__ = [
     "Gathering",
     "element_of",
     "function_space",
+    "nodal_function",
     "squared_norms",
     "together",
     "transfer",
@@ -130,6 +131,21 @@ class FEFunction:
             if not affine and np.abs(step).max(initial=0.0) > 1e-8:
                 raise DivergenceError("Points could not be mapped back to a curved cell; the mesh is too distorted.")
         return reference, inverse
+
+
+def nodal_function(mesh: FEMesh, nodes: np.ndarray, cells: np.ndarray, values: np.ndarray, degree: int) -> FEFunction:
+    """The continuous function with given values (n, k) at nodes (n, dim), on a mesh that this process has as a whole.
+
+    `cells` are the nodes of each cell of the input mesh, in any order.
+    """
+    space = function_space(mesh, degree, (values.shape[1],))
+    function = fem.Function(space)
+    own = space.dofmap.list[mesh.cell_of_input]
+    places = space.tabulate_dof_coordinates()[:, : mesh.data.dim]
+    gap = np.linalg.norm(places[own][:, :, None] - nodes[cells][:, None], axis=3)
+    out = function.x.array.reshape(-1, values.shape[1])
+    out[own] = values[np.take_along_axis(cells, gap.argmin(axis=2), axis=1)]
+    return FEFunction(mesh, function)
 
 
 class FEFunctions:

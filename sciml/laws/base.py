@@ -56,6 +56,8 @@ class Law(ABC):
     measure: ClassVar[Literal["small_strain", "deformation_gradient"]] = "small_strain"
     components: ClassVar[int] = 3
     history: tuple[str, ...] = ()
+    cell: str | None = None
+    """Digest of the cell that the law was learned from, see :attr:`CellModel.digest`; None for a law of its own."""
 
     def initial_state(self, n: int) -> dict[str, np.ndarray]:
         """The state of n points that were never loaded."""

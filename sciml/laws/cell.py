@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -129,6 +130,14 @@ class CellModel(Law):
     def __repr__(self) -> str:
         laws = ", ".join(f"{name}: {law!r}" for name, law in self.laws.items())
         return f"CellModel({self.n_dofs} unknowns, {self.n_points} quadrature points, {laws})"
+
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that differ where mesh, phases or laws differ."""
+        content = hashlib.sha256(self.mesh.points.tobytes() + self.mesh.cells.tobytes())
+        for name, law in sorted(self.laws.items()):
+            content.update(f"{name} {law!r}".encode() + self.phases[name].tobytes())
+        return content.hexdigest()[:16]
 
     @property
     def n_dofs(self) -> int:

@@ -11,9 +11,11 @@ from ufl import grad as gradient
 from sciml.errors import DeclarationError
 from sciml.laws.base import Law
 from sciml.laws.cell import CellModel
+from sciml.laws.taylor import volume_fractions
 from sciml.problem import Mean, Periodic, Problem, coefficient, dx, parameter, vector
+from sciml.registry import load_problem
 
-__all__ = ["Cell"]
+__all__ = ["Cell", "TwoScale"]
 
 
 class Cell(Problem):
@@ -89,6 +91,52 @@ class Cell(Problem):
             As :class:`CellModel`.
         """
         return CellModel(self.domain.mesh(), self.laws, **options)
+
+
+class TwoScale(Problem):
+    """A solid in plane strain whose law is the mean stress of a periodic cell.
+
+    ::
+
+        div S(sym ∇u) = −load,   S(E) the mean stress of the cell under the strain E
+
+    Subclasses declare `domain`, `conditions` and the `cell`, by its name in the catalogue or its file. The solver `fe2`
+    finds the law by solving the cell; no formula gives it. What is declared as the flux, for those who look at the law
+    (its order, symmetry, stiffness), is Taylor's estimate: the mean of the phases' stresses without fluctuation.
+
+    Attributes
+    ----------
+    cell : str
+        Of a :class:`Cell`.
+    """
+
+    fields: Mapping[str, Any] = {"displacement": vector}
+    cell: ClassVar[str | None] = "rve/disc"
+    reference: ClassVar[tuple[str, Mapping[str, Any]]] = ("fe2", {"micro": "fe"})
+    load = 0.0
+
+    @property
+    def cell_problem(self) -> Cell:
+        """The cell, as it is declared.
+
+        Raises
+        ------
+        UnknownNameError
+            There is none of that name.
+        DeclarationError
+            The problem of that name is no :class:`Cell`.
+        """
+        found = load_problem(str(self.cell))
+        if not isinstance(found, Cell):
+            raise DeclarationError(f"{self.cell!r} is no periodic cell; `cell` takes the name of one, as rve/disc.")
+        return found
+
+    def flux(self, u: Any) -> Any:
+        small, cell = sym(gradient(u)), self.cell_problem
+        local = as_vector([small[0, 0], small[1, 1], 2 * small[0, 1]])
+        shares = volume_fractions(cell.domain.mesh(), cell.laws)
+        xx, yy, xy = sum(share * cell.laws[name].stress_ufl(local) for name, share in shares.items())
+        return as_matrix([[xx, xy], [xy, yy]])
 
 
 def _indicator(phase: str) -> str:

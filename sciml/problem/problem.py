@@ -197,6 +197,10 @@ class Problem:
     initial_velocity: Any = None
     learned: str | Sequence[str] | None = None
     """What surrogates learn in place of all fields: fields, components (``"velocity[0]"``), methods of the fields."""
+    cell: ClassVar[str | None] = None
+    """Name or file of the periodic cell whose mean stress is the law; the flux is an estimate of it then."""
+    reference: ClassVar[tuple[str, Mapping[str, Any]]] = ("fenics", {})
+    """The solver, and the options, that others are held against where the solution is not known."""
     convexity: Any = None
     """Bounds of the second derivatives of `energy`, see :func:`sciml.forms.convexity_bounds`: (λ, Λ), or a method."""
     source: str | None = None

@@ -165,6 +165,13 @@ class Solver(ABC):
     shared: ClassVar[bool] = False
     resolution: ClassVar[str | None] = None
     tuning_space: ClassVar[Mapping[str, Sequence[Any] | Range]] = {}
+    two_scale: ClassVar[bool] = False
+    """Whether it takes laws that are those of a periodic cell; where it does not, `supports` refuses them by itself."""
+
+    def __init_subclass__(cls, **given: Any) -> None:
+        super().__init_subclass__(**given)
+        if "supports" in cls.__dict__ and not cls.two_scale:
+            cls.supports = _with_a_formula(cls.supports)  # type: ignore[method-assign]
 
     @abstractmethod
     def supports(self, problem: Problem) -> str | None:
@@ -225,6 +232,18 @@ def read_options(solver: Solver, given: Mapping[str, Any]) -> SolverOptions:
         raise OptionError(
             f"Option {name}={first['input']!r} of solver {solver.name!r}: {first['msg'].lower()} ({description})."
         ) from None
+
+
+def _with_a_formula(supports: Callable[[Any, Problem], str | None]) -> Callable[[Any, Problem], str | None]:
+    """`supports` that refuses first what has no law but that of a cell."""
+
+    @functools.wraps(supports)
+    def refusing(self: Any, problem: Problem) -> str | None:
+        if problem.cell is not None:
+            return f"its law is that of the periodic cell {problem.cell}, not a formula"
+        return supports(self, problem)
+
+    return refusing
 
 
 def checked_device(device: torch.device | str) -> torch.device:

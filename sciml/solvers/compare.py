@@ -34,7 +34,7 @@ class Row:
         None where the solve failed.
     status, message : str
     truth : str or None
-        "exact", "fenics" (the reference), "refinement" (the solver's own measurement), or None.
+        "exact", the reference's name ("fenics" as a rule), "refinement" (the solver's own measurement), or None.
     errors : Errors or None
     truth_error : float or None
         Relative L2 error of the truth itself: 0 for an exact one, as measured for the reference.
@@ -69,7 +69,8 @@ class Row:
     def reference_limited(self) -> bool:
         """Whether the truth is less than ten times as accurate as the result."""
         own, truth = self.relative_l2, self.truth_error
-        return self.truth == REFERENCE and own is not None and truth is not None and truth > own / _LIMIT
+        measured = self.truth not in (None, "exact", "refinement")
+        return measured and own is not None and truth is not None and truth > own / _LIMIT
 
     def as_dict(self, problem: Problem) -> dict[str, Any]:
         """One JSON object."""
@@ -139,14 +140,20 @@ class Comparison:
     @property
     def reference(self) -> Row | None:
         """The first row of the reference."""
-        return next((row for row in self.rows if row.solver == REFERENCE and row.solution is not None), None)
+        return next((row for row in self.rows if row.solution is not None and self._is_reference(row)), None)
+
+    def _is_reference(self, row: Row) -> bool:
+        """Whether a row is the solver that the problem names, with the options that it names."""
+        name, options = self.problem.reference
+        given = {} if row.solution is None else row.solution.options
+        return row.solver == name and all(given.get(key) == value for key, value in options.items())
 
     def verdicts(self) -> list[str]:
         """Who is the better buy, in sentences."""
         return [text for row in self.rows if (text := self._verdict(row)) is not None]
 
     def _verdict(self, row: Row) -> str | None:
-        if row.solver == REFERENCE:
+        if self._is_reference(row):
             return None
         if row.solution is None:
             return f"{row.label} failed: {row.message}"
@@ -198,6 +205,9 @@ def compare(
     The truth is the exact solution where the problem declares one; otherwise the reference, refined, with its
     own measured error. The reference also runs as a competitor, unless it was asked for with options.
 
+    A problem may name another reference with options of its own, as one on two scales does, whose truth is the cell in
+    full. That one runs as it is asked for, once.
+
     Parameters
     ----------
     problem : Problem or str
@@ -222,15 +232,16 @@ def compare(
     if isinstance(problem, str):
         problem = load_problem(problem)
     requests = check_comparison(problem, *solvers, device=device)
-    can_refer = load_solver(REFERENCE).supports(problem) is None
-    if can_refer and REFERENCE not in [name for name, _ in requests]:
-        requests.insert(0, (REFERENCE, {}))
+    reference = _reference_among(problem, requests)
+    can_refer = load_solver(reference[0]).supports(problem) is None
+    if can_refer and reference[0] not in [name for name, _ in requests]:
+        requests.insert(0, reference)
     if problem.declaration.exact is not None:
         comparison = Comparison(problem, exact_solution(problem), "exact")
         truth_error: float | None = 0.0
     else:
-        comparison, truth_error = _refer(problem, can_refer, report)
-        requests = [r for r in requests if r != (REFERENCE, {})] if comparison.rows else requests
+        comparison, truth_error = _refer(problem, reference, can_refer, report)
+        requests = [r for r in requests if r != reference] if comparison.rows else requests
     for name, options in requests:
         comparison.rows.append(_row(comparison, name, options, truth_error, seed, device, report))
     return comparison
@@ -254,7 +265,7 @@ def check_comparison(problem: Problem, *solvers: Request, device: str = "cpu") -
     requests = [(r, {}) if isinstance(r, str) else (r[0], dict(r[1])) for r in solvers]
     for name, options in requests:
         check_request(problem, name, options, device)
-    obstacle = load_solver(REFERENCE).supports(problem)
+    obstacle = load_solver(problem.reference[0]).supports(problem)
     if not requests and obstacle is not None:
         able = "".join(f", such as `--solver {name}`" for name in who_can(problem)[:1])
         raise OptionError(
@@ -298,16 +309,30 @@ def solve_truth(
     return solve(problem, solver, report=report, **given)
 
 
-def _refer(problem: Problem, can_refer: bool, report: Any) -> tuple[Comparison, float | None]:
-    """Make the reference the truth: refined beyond its defaults."""
+def _reference_among(problem: Problem, requests: list[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
+    """The reference that a problem names, with further options if it was asked for with such.
+
+    Without options of its own it is taken with none: what is asked for then is a competitor.
+    """
+    name, options = problem.reference
+    asked = [given for other, given in requests if options and other == name and options.items() <= given.items()]
+    return name, asked[0] if asked else dict(options)
+
+
+def _refer(
+    problem: Problem, reference: tuple[str, dict[str, Any]], can_refer: bool, report: Any
+) -> tuple[Comparison, float | None]:
+    """Make the reference the truth: refined beyond its defaults, where it comes without options of its own."""
     if not can_refer:
         return Comparison(problem, None, None), None
-    solution = solve_truth(problem, report=report)
+    name, options = reference
+    solution = solve(problem, name, report=report, **options) if options else solve_truth(problem, name, report=report)
     estimate = solution.error_estimate
     own = None if estimate is None else estimate.relative_l2
-    comparison = Comparison(problem, solution.field, REFERENCE)
-    label = f"{REFERENCE} (truth)"
-    comparison.rows.append(Row(label, REFERENCE, solution, solution.status, solution.message, "refinement", None, own))
+    comparison = Comparison(problem, solution.field, name)
+    label = f"{name} {' '.join(f'{key}={value}' for key, value in options.items())}".strip() + " (truth)"
+    method = None if estimate is None else "refinement"
+    comparison.rows.append(Row(label, name, solution, solution.status, solution.message, method, None, own))
     return comparison, own
 
 

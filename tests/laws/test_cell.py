@@ -10,7 +10,12 @@ import pytest
 from sciml.errors import DeclarationError, DivergenceError, MeshError
 from sciml.laws import CellModel, LinearElastic, Matrix
 
-from .conftest import GLASS, STRAINS, square_with_inclusion
+from .cells import GLASS, STRAINS, square_with_inclusion
+
+
+@pytest.fixture
+def composite():
+    return CellModel(square_with_inclusion(), {"matrix": Matrix(), "inclusion": GLASS}, tolerance=1e-12)
 
 
 @pytest.mark.parametrize("norm", ["full", "in_plane"])

@@ -66,6 +66,8 @@ def tiny(problem: Problem, solver: str) -> dict[str, Any]:
         del wanted["steps"]
     if solver == "gp":
         del wanted["width"]  # that of an envelope there, not of a network
+    if solver == "fe2" and problem.cell is not None:
+        wanted["micro"] = "taylor"
     if solver == "fast_poisson":
         wanted["cells"] = max(wanted.get("cells") or 4, 4)
     known = load_solver(solver).Options.model_fields

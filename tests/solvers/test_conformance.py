@@ -118,6 +118,14 @@ class TestChebyshev(SolverConformance):
     }
 
 
+class TestFe2(SolverConformance):
+    """With the flux that a problem declares; cells are tested in `tests/solvers/fe2`."""
+
+    solver = "fe2"
+    options = {"cells": 8}
+    tolerances = {"elastic_2d": 1e-3}
+
+
 class TestGp(SolverConformance):
     solver = "gp"
     options = {"points_per_axis": 60}

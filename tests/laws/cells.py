@@ -1,9 +1,8 @@
 """Cells that are small enough for tests."""
 
 import numpy as np
-import pytest
 
-from sciml.laws import CellModel, LinearElastic, Matrix
+from sciml.laws import LinearElastic
 from sciml.problem.mesh import MeshData, box_mesh
 
 GLASS = LinearElastic(bulk_modulus=4.34523810e4, shear_modulus=2.99180328e4)
@@ -17,8 +16,3 @@ def square_with_inclusion(cells=4, cell_type="simplex"):
     inside = (np.abs(middles - [0.6, 0.4]) < 0.3).all(axis=1)
     regions = {"matrix": np.flatnonzero(~inside), "inclusion": np.flatnonzero(inside)}
     return MeshData(mesh.points, mesh.cells, mesh.cell_type, 1, mesh.facet_groups, regions)
-
-
-@pytest.fixture
-def composite():
-    return CellModel(square_with_inclusion(), {"matrix": Matrix(), "inclusion": GLASS}, tolerance=1e-12)
