@@ -10,12 +10,16 @@ from sciml.laws.cell import CellModel, CellResult
 from sciml.laws.declared import Cell, TwoScale
 from sciml.laws.elements import StrainElements
 from sciml.laws.isotropic import LinearElastic, Matrix
+from sciml.laws.plasticity import J2
+from sciml.laws.reduced import ReducedCell
 from sciml.laws.taylor import Taylor, volume_fractions
 
 if TYPE_CHECKING:
     from sciml.laws.formula import DeclaredLaw, UflLaw
 
 __all__ = [
+    "J2",
+    "ReducedCell",
     "Cell",
     "CellModel",
     "CellResult",

@@ -56,6 +56,8 @@ class Law(ABC):
     measure: ClassVar[Literal["small_strain", "deformation_gradient"]] = "small_strain"
     components: ClassVar[int] = 3
     history: tuple[str, ...] = ()
+    linear: ClassVar[bool] = False
+    """Whether the stress is linear in the strain, and has no past."""
     cell: str | None = None
     """Digest of the cell that the law was learned from, see :attr:`CellModel.digest`; None for a law of its own."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import ufl
+from ufl.corealg.traversal import unique_pre_traversal
 
 from sciml.errors import DeclarationError
 from sciml.forms import Derivative, PointwiseOperator, balance, pointwise
@@ -76,7 +77,9 @@ class UflLaw(_Compiled):
         self._symbol = symbol(2, (3,))
         expression = self.stress_ufl([self._symbol[k] for k in range(3)])
         self._program = Program(expression, self._symbol, {})
-        if any(key.axes for key in self._program.unknown_keys) or self._program.constants or self._program.data_keys:
+        places = any(isinstance(node, ufl.SpatialCoordinate) for node in unique_pre_traversal(expression))
+        derivatives = any(key.axes for key in self._program.unknown_keys)
+        if places or derivatives or self._program.constants or self._program.data_keys:
             raise DeclarationError(f"The law {name!r} contains more than the strain; put numbers in place of symbols.")
         self._text = str(expression)
 

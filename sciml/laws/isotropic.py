@@ -11,10 +11,12 @@ import numpy as np
 from sciml.errors import ParameterError
 from sciml.laws.base import Law, LawResult, State, checked_strains
 
-__all__ = ["LinearElastic", "Matrix"]
+__all__ = ["DEVIATOR", "IDENTITY", "LinearElastic", "Matrix", "positive"]
 
-_IDENTITY = np.array([1.0, 1.0, 0.0])
-_DEVIATOR = np.array([[2 / 3, -1 / 3, 0.0], [-1 / 3, 2 / 3, 0.0], [0.0, 0.0, 0.5]])
+IDENTITY = np.array([1.0, 1.0, 0.0])
+"""I as (xx, yy, xy)."""
+DEVIATOR = np.array([[2 / 3, -1 / 3, 0.0], [-1 / 3, 2 / 3, 0.0], [0.0, 0.0, 0.5]])
+"""The deviator of (E_xx, E_yy, γ_xy): (e_xx, e_yy, e_xy)."""
 _SMALLEST = 1e-30
 """Added to |e|², so that the norm has a derivative in the unstrained state; 1e-15 is no strain."""
 
@@ -23,7 +25,7 @@ class _Isotropic(Law):
     """The common part; subclasses give twice the secant shear modulus g and its derivative by the norm."""
 
     def __init__(self, bulk_modulus: float) -> None:
-        self.bulk_modulus = _positive("bulk_modulus", bulk_modulus)
+        self.bulk_modulus = positive("bulk_modulus", bulk_modulus)
         self.norm: Literal["full", "in_plane"] = "full"
 
     @abstractmethod
@@ -66,8 +68,8 @@ class _Isotropic(Law):
         deviator = np.stack([xx, yy, xy], axis=1)
         gradient = deviator
         if self.norm == "in_plane":
-            gradient = deviator + np.outer(zz / 3, _IDENTITY)
-        tangent = self.bulk_modulus * np.outer(_IDENTITY, _IDENTITY) + np.multiply.outer(secant, _DEVIATOR)
+            gradient = deviator + np.outer(zz / 3, IDENTITY)
+        tangent = self.bulk_modulus * np.outer(IDENTITY, IDENTITY) + np.multiply.outer(secant, DEVIATOR)
         tangent += (slope / norm)[:, None, None] * deviator[:, :, None] * gradient[:, None, :]
         return LawResult(np.stack(self._stress(columns, np.sqrt), axis=1), tangent)
 
@@ -94,9 +96,11 @@ class LinearElastic(_Isotropic):
     >>> glass = LinearElastic(bulk_modulus=4.345e4, shear_modulus=2.992e4)
     """
 
+    linear = True
+
     def __init__(self, *, bulk_modulus: float, shear_modulus: float) -> None:
         super().__init__(bulk_modulus)
-        self.shear_modulus = _positive("shear_modulus", shear_modulus)
+        self.shear_modulus = positive("shear_modulus", shear_modulus)
 
     def __repr__(self) -> str:
         return f"LinearElastic(bulk_modulus={self.bulk_modulus:.10g}, shear_modulus={self.shear_modulus:.10g})"
@@ -155,7 +159,7 @@ class Matrix(_Isotropic):
         norm: Literal["full", "in_plane"] = "full",
     ) -> None:
         super().__init__(bulk_modulus)
-        self.saturation, self.softening = _positive("saturation", saturation), _positive("softening", softening)
+        self.saturation, self.softening = positive("saturation", saturation), positive("softening", softening)
         if norm not in ("full", "in_plane"):
             raise ParameterError(f"norm={norm!r} was given; a matrix takes 'full' or 'in_plane'.")
         self.norm = norm
@@ -187,7 +191,13 @@ class Matrix(_Isotropic):
         return self.bulk_modulus * trace**2 / 2 + shear
 
 
-def _positive(name: str, value: float) -> float:
+def positive(name: str, value: float) -> float:
+    """A constant of a law that is finite and above zero.
+
+    Raises
+    ------
+    ParameterError
+    """
     if not np.isfinite(value) or value <= 0:
         raise ParameterError(f"{name}={value!r} was given to a law; it takes a finite number above 0.")
     return float(value)

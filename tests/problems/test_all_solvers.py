@@ -164,7 +164,11 @@ def test_every_pair(name, solver, tmp_path):
 def test_the_reference_with_its_defaults(family):
     """One problem of each family: solved without a word on how, with a measured error."""
     fenics = load_solver("fenics")
-    problem = next(p for p in map(load_problem, NAMES) if p.name.startswith(f"{family}/") and not fenics.supports(p))
+    own = [load_problem(name) for name in NAMES if name.startswith(f"{family}/")]
+    problem = next((p for p in own if not fenics.supports(p)), None)
+    if problem is None:
+        assert all(p.reference[0] != "fenics" for p in own)
+        return
     solution = solve(problem, "fenics")
     assert solution.status == "converged"
     assert 0 < solution.error_estimate.relative_l2 < 0.05

@@ -90,8 +90,8 @@ class Fe2Solver(Solver):
         _, cell = _law(problem, options)
         if options.outside == "fe" and cell is not None and cell.history:
             raise OptionError(
-                f"`outside=fe` starts cells in the middle of a load, and this one has a past ({cell.history[0]}); leave "
-                f"`outside` at stop."
+                f"`outside=fe` starts cells in the middle of a load, and this one has a past ({cell.history[0]}); "
+                f"leave `outside` at stop."
             )
 
     def solve(self, problem: Problem, options: Fe2Options, context: Context) -> Solution:
