@@ -137,7 +137,7 @@ def cell_of(about: Mapping[str, Any]) -> Cell:
     found = load_problem(made["source"], member=made["member"], **made["parameters"])
     if not isinstance(found, Cell) or found.model().digest != about["cell"]:
         raise OutputError(
-            f"{about['family']} is another cell by now (its mesh, phases or laws were changed); generate and train anew."
+            f"{about['family']} is another cell by now (mesh, phases or laws were changed); generate and train anew."
         )
     return found
 
@@ -196,11 +196,13 @@ def generate_cell(
         raise OptionError(f"count={count} was given; a cell's data set takes 1 strain or more.")
     if model.history:
         raise UnsupportedError(
-            f"The law of the phase {model.history[0].partition('/')[0]!r} has a past, which single strains do not show; "
+            f"The law of phase {model.history[0].partition('/')[0]!r} has a past, which single strains do not show; "
             f"snapshots are made of cells whose laws have none."
         )
     if cell.source is None:
-        raise UnsupportedError("The cell was made in memory, so nothing can be trained on it later; put it into a file.")
+        raise UnsupportedError(
+            "The cell was made in memory, so nothing can be trained on it later; put it into a file."
+        )
     about = _about(cell, model, box, count, seed, tolerance)
     found = _finished(path, about, force)
     if found is not None:
@@ -257,6 +259,10 @@ def open_cell_data(path: str | Path) -> CellData:
         own = file["sciml"]
         about = json.loads(own.attrs["about"])
         if about.get("content") != CONTENT:
-            raise OutputError(f"{path} holds fields of a family, and no cell; `sciml generate rve/disc` makes such data.")
+            raise OutputError(
+                f"{path} holds fields of a family, and no cell; `sciml generate rve/disc` makes such data."
+            )
         arrays = [own[name][()] for name in _ARRAYS]
-        return CellData(path, about, str(own.attrs["checksum"]), *arrays, cpu_seconds=float(own["records/cpu_seconds"][()]))
+        return CellData(
+            path, about, str(own.attrs["checksum"]), *arrays, cpu_seconds=float(own["records/cpu_seconds"][()])
+        )

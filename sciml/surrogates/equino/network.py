@@ -76,7 +76,7 @@ class Branches(torch.nn.Module):
     shift: Tensor
     scale: Tensor
     middle: Tensor
-    half: Tensor
+    half_width: Tensor
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class Branches(torch.nn.Module):
         self.network = MLP([layers, layers], "silu", biases=0.5, generator=generator, dtype=dtype, device=device)
         lower, upper = box
         kept = {"linear": scaling.linear, "shift": scaling.shift, "scale": scaling.scale}
-        for name, values in (kept | {"middle": (lower + upper) / 2, "half": (upper - lower) / 2}).items():
+        for name, values in (kept | {"middle": (lower + upper) / 2, "half_width": (upper - lower) / 2}).items():
             self.register_buffer(name, torch.tensor(values, dtype=dtype, device=device))
 
     @property
@@ -105,9 +105,9 @@ class Branches(torch.nn.Module):
         return sum(weight.numel() for weight in self.network.parameters())
 
     def forward(self, strain: Tensor) -> Tensor:
-        inner = self.network((strain - self.middle) / self.half)
+        inner = self.network((strain - self.middle) / self.half_width)
         if self.through_zero:
-            inner = inner - self.network((-self.middle / self.half)[None])
+            inner = inner - self.network((-self.middle / self.half_width)[None])
         return strain @ self.linear + self.shift + self.scale * inner
 
     def stress_with_slope(self, strain: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,7 +115,7 @@ class Branches(torch.nn.Module):
         r = self.modes
         # The unstrained state goes along as one more row.
         rows = torch.cat([strain, strain.new_zeros(1, 3)]) if self.through_zero else strain
-        value, slope = self._second_branch((rows - self.middle) / self.half, len(strain))
+        value, slope = self._second_branch((rows - self.middle) / self.half_width, len(strain))
         if self.through_zero:
             value = value[:-1] - value[-1]
         linear, shift, scale = self.linear[:, r:], self.shift[r:], self.scale[r:]
@@ -123,7 +123,7 @@ class Branches(torch.nn.Module):
 
     def _second_branch(self, x: Tensor, sloped: int) -> tuple[Tensor, Tensor]:
         layers = list(self.network.branches[1])  # type: ignore[arg-type]
-        slope = torch.diag(1 / self.half)[:, None].expand(3, sloped, 3)
+        slope = torch.diag(1 / self.half_width)[:, None].expand(3, sloped, 3)
         for number, layer in enumerate(layers):
             x, slope = layer(x), slope @ layer.weight.mT
             if number < len(layers) - 1:
