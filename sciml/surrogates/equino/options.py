@@ -31,10 +31,18 @@ class EquinoOptions(BaseModel):
     collocation: int = Field(200, ge=1, description="strains at which the physics is asked for")
     warm_steps: int = Field(1500, ge=0, description="of L-BFGS on the coefficients of the snapshots")
     adam_steps: int = Field(1000, ge=0, description="of Adam in batches of ten, as_published alone")
-    physics_steps: int = Field(4000, ge=0, description="of L-BFGS on the constitutive mismatch")
+    physics_steps: int | None = Field(
+        None, ge=0, description="of L-BFGS on the constitutive mismatch; 2000, as_published 5000 if None"
+    )
     decay: float = Field(1e-6, ge=0, description="of the weights in the warm start")
     cpu_seconds: float | None = Field(180.0, gt=0, description="stop after this much CPU time, with what there is")
     checkpoint_every: float = Field(30.0, ge=0, description="CPU seconds between two checkpoints")
+
+    @property
+    def descent(self) -> int:
+        """Steps on the physics."""
+        by_recipe = 5000 if self.recipe == "as_published" else 2000
+        return by_recipe if self.physics_steps is None else self.physics_steps
 
     @property
     def weighted(self) -> bool:

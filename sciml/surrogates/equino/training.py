@@ -155,13 +155,13 @@ class EquinoTraining:
         if recipe == "linear":
             return []
         physics = self._physics(data)
-        descent = _Phase("physics", options.physics_steps, LBFGS(history=_HISTORY), physics)
+        descent = _Phase("physics", options.descent, LBFGS(history=_HISTORY), physics)
         if recipe == "as_published":
             first = _Phase("Adam", options.adam_steps, Adam(learning_rate=1e-3), physics, _BATCH)
             return self._nonempty(first, descent)
         coefficients = np.concatenate([self.bases.fluctuation_coefficients, self.bases.stress_coefficients], axis=1)
         known = _Snapshots(self.branches, self._tensor(data.strain), self._tensor(coefficients), options.decay)
-        steps = options.warm_steps + (options.physics_steps if recipe == "supervised" else 0)
+        steps = options.warm_steps + (options.descent if recipe == "supervised" else 0)
         warm = _Phase("snapshots", steps, LBFGS(history=_HISTORY), known)
         return self._nonempty(warm) if recipe == "supervised" else self._nonempty(warm, descent)
 
