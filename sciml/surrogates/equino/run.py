@@ -87,8 +87,9 @@ def load_cell_run(folder: str | Path, *, device: str = "cpu") -> CellRun:
 def _restored(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> EquinoLaw:
     own = {name.removeprefix("branches/"): t for name, t in tensors.items() if name.startswith("branches/")}
     options, box = manifest["options"], np.array(manifest["cell"]["box"])
-    scaling = Scaling(*(own[name].numpy() for name in ("linear", "shift", "scale")), manifest["through_zero"])
+    linear, shift, scale = (own[name].numpy() for name in ("linear", "shift", "scale"))
+    scaling = Scaling(linear, shift, scale, manifest["through_zero"])
     branches = Branches(options["modes"], options["width"], options["depth"], box, scaling, device=device)
     branches.load_state_dict(own)
-    modes = (tensors[f"modes/{name}"].numpy() for name in _MODES)
-    return EquinoLaw(branches, *modes, box, manifest["cell"])
+    fluctuation, stress, mean_stress = (tensors[f"modes/{name}"].numpy() for name in _MODES)
+    return EquinoLaw(branches, fluctuation, stress, mean_stress, box, manifest["cell"])

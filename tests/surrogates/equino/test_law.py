@@ -54,9 +54,9 @@ def test_trust_goes_with_the_error(data, run):
     beyond = inside * (0.16 / np.abs(inside).max(axis=1))[:, None]
     trust, far = run.law.trust(inside), run.law.trust(beyond)
     for name in ("mismatch", "residual"):
-        assert np.median(far[name]) > 2 * np.median(trust[name])
+        assert np.median(far[name]) > 1.5 * np.median(trust[name])
     apart = [np.abs(run.law.evaluate(at).stress - model.solve(at).stress).max() for at in (inside, beyond)]
-    assert apart[1] > 2 * apart[0]
+    assert apart[1] > 1.5 * apart[0]
 
 
 def test_outside_is_beyond_the_training_box(run):
