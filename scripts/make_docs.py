@@ -19,6 +19,7 @@ FIGURES = {
     README: "figures",
     ROOT / "docs" / "pinn.md": "adaptive_sampling",
     ROOT / "docs" / "gp.md": "high_frequency",
+    ROOT / "docs" / "two_scale.md": "two_scale",
 }
 _FEW = 6
 

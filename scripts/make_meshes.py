@@ -20,6 +20,8 @@ from pathlib import Path
 import gmsh
 import numpy as np
 
+from sciml.shapes import rectangle_with_inclusions
+
 Corner = tuple[float, ...]
 
 geo, mesh = gmsh.model.geo, gmsh.model.mesh
@@ -370,6 +372,8 @@ def main(folder: Path = FOLDER) -> None:
     write(periodic_cell, folder / "periodic_cell.msh", order=2, version=4.1)
     for name, (inclusions, length) in CELLS.items():
         write(partial(two_phase_cell, inclusions, length), folder / f"{name}.msh", order=1, version=2.2)
+    fibres = rectangle_with_inclusions(fraction=0.4, radii=(0.07, 0.1), seed=0, size=0.08)
+    fibres.write(folder / "rve_fibres.vtu")
     write(obstacles, folder / "obstacles.msh", order=1, version=4.1, dim=3)
 
 

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from sciml.laws.base import Law, LawResult, State
-from sciml.laws.cell import CellModel, CellResult
+from sciml.laws.cell import CellModel, CellResult, identify_nodes
 from sciml.laws.declared import Cell, TwoScale
 from sciml.laws.elements import StrainElements
 from sciml.laws.isotropic import LinearElastic, Matrix
@@ -33,6 +33,7 @@ __all__ = [
     "Taylor",
     "TwoScale",
     "UflLaw",
+    "identify_nodes",
     "volume_fractions",
 ]
 

@@ -69,7 +69,7 @@ class Cell(Problem):
         UnsupportedError
             The law of a phase is no formula.
         """
-        small = sym(gradient(u))
+        small: Any = sym(gradient(u))
         local = as_vector([small[0, 0], small[1, 1], 2 * small[0, 1]]) + self.strain
         return sum(getattr(self, _indicator(name)) * law.stress_ufl(local) for name, law in self.laws.items())
 
@@ -132,10 +132,12 @@ class TwoScale(Problem):
         return found
 
     def flux(self, u: Any) -> Any:
-        small, cell = sym(gradient(u)), self.cell_problem
+        small: Any = sym(gradient(u))
+        cell = self.cell_problem
         local = as_vector([small[0, 0], small[1, 1], 2 * small[0, 1]])
         shares = volume_fractions(cell.domain.mesh(), cell.laws)
-        xx, yy, xy = sum(share * cell.laws[name].stress_ufl(local) for name, share in shares.items())
+        stress: Any = sum(share * cell.laws[name].stress_ufl(local) for name, share in shares.items())
+        xx, yy, xy = stress
         return as_matrix([[xx, xy], [xy, yy]])
 
 

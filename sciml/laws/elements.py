@@ -59,12 +59,13 @@ class StrainElements:
         fine = curve_mesh(mesh, lambda points: points, degree=2)
         used, cells = np.unique(fine.cells, return_inverse=True)
         self.mesh, self.degree = mesh, degree
-        self.nodes, self.cells = fine.points[used], cells.reshape(fine.cells.shape)
+        self.nodes: np.ndarray = fine.points[used]
+        self.cells: np.ndarray = cells.reshape(len(fine.cells), -1)
         simple = mesh.cell_type == "triangle" and degree <= 2
         xi, weights = _TRIANGLE if simple else reference_rule(mesh.cell_type, max(degree, 4))
         jacobian = jacobians(mesh, xi)
         gradients = np.einsum("qkj,nqji->nqki", fine.basis.gradients(xi), np.linalg.inv(jacobian))
-        self.strain = np.zeros((len(cells), len(xi), 3, 2 * self.cells.shape[1]))
+        self.strain = np.zeros((len(self.cells), len(xi), 3, 2 * self.cells.shape[1]))
         self.strain[:, :, 0, 0::2] = self.strain[:, :, 2, 1::2] = gradients[..., 0]
         self.strain[:, :, 1, 1::2] = self.strain[:, :, 2, 0::2] = gradients[..., 1]
         self.weights = (weights * np.abs(np.linalg.det(jacobian))).ravel()

@@ -14,6 +14,7 @@ from sciml.laws.cell import CellModel
 
 __all__ = ["ReducedCell", "energy_modes"]
 
+_ROUNDING = 1e-15
 _CHUNK = 4_000_000
 """Numbers in the largest temporary array of a batch."""
 
@@ -92,7 +93,7 @@ class ReducedCell(Law):
     cubature : float
         What is dropped of the integrands, relative to the largest singular value, before points are chosen.
     tolerance : float
-        Of the balance of the reduced forces, beside their largest part.
+        Of the balance of the reduced forces, beside the largest coefficient.
     box : (low, high), optional
         Range of the components of the strain that the model is made for; that of the snapshots by default.
 
@@ -127,7 +128,7 @@ class ReducedCell(Law):
         *,
         modes: int = 16,
         cubature: float = 1e-3,
-        tolerance: float = 1e-9,
+        tolerance: float = 1e-10,
         max_iterations: int = 30,
         box: tuple[float, float] | None = None,
     ) -> None:
@@ -201,7 +202,9 @@ class ReducedCell(Law):
         active = np.arange(len(state))
         for _ in range(self.max_iterations + 1):
             residual = np.abs(forces[active, 3:]).max(axis=1, initial=0.0)
-            active = active[residual > self.tolerance * np.abs(forces[active]).max(axis=1, initial=0.0)]
+            # The modes are orthonormal at the stiffness at rest, so forces are of the size of the coefficients there.
+            scale = np.abs(state[active, 3:]).max(axis=1, initial=0.0)
+            active = active[residual > self.tolerance * scale + _ROUNDING * np.abs(forces[active]).max(axis=1)]
             if not len(active):
                 break
             step = np.linalg.solve(stiffness[active, 3:, 3:], forces[active, 3:, None])[..., 0]

@@ -54,9 +54,11 @@ class Shared(Law):
         if failed is not None:
             raise failed
         order = np.argsort(np.concatenate([np.arange(r, len(strain), self.comm.size) for r in range(self.comm.size)]))
-        joined = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("stress", "tangent"))
+        stress, tangent = (
+            np.concatenate([getattr(part, name) for part in parts])[order] for name in ("stress", "tangent")
+        )
         states = {key: np.concatenate([part.state[key] for part in parts])[order] for key in done.state}
-        return LawResult(*joined, states)
+        return LawResult(stress, tangent, states)
 
 
 def shared(law: Law) -> Law:

@@ -97,6 +97,39 @@ def test_every_class_of_problem(tmp_path):
             assert np.abs(error - same).max() <= 1e-6 * np.abs(error).max(), case
 
 
+SOLID = """
+from sciml import Box, Dirichlet, Neumann
+from sciml.laws import TwoScale
+
+
+class Bar(TwoScale):
+    domain = Box((0.0, 0.0), (2.0, 1.0))
+    cell = "rve/disc"
+    conditions = (Dirichlet(0.0, on="left"), Neumann((0.0, -2.0), on="right"))
+"""
+TWO_SCALES = """
+import sys
+import numpy as np
+import sciml
+solution = sciml.solve("./solid.py", "fe2", cells=2)
+from mpi4py import MPI
+np.save(f"{sys.argv[1]}_{MPI.COMM_WORLD.rank}.npy", solution.history["stress"])
+"""
+
+
+def test_two_scales(tmp_path):
+    """Cells are divided between the processes, and both know the stress at all points."""
+    (tmp_path / "solid.py").write_text(SOLID)
+    for label, launcher in (("one", []), ("two", [MPIEXEC, "-n", 2])):
+        done = run(tmp_path, *launcher, sys.executable, "-c", TWO_SCALES, label)
+        assert done.returncode == 0, done.stderr
+    alone = np.load(tmp_path / "one_0.npy")
+    assert np.abs(alone).max() > 1
+    for rank in range(2):
+        together = np.load(tmp_path / f"two_{rank}.npy")
+        assert np.abs(together - alone).max() <= 1e-10 * np.abs(alone).max()
+
+
 def test_the_command(tmp_path):
     sciml = [sys.executable, "-m", "sciml", "mpi", "-n", 2]
     done = run(tmp_path, *sciml, "solve", "poisson/sine", "-o", "cells=8", "--out", "here", "--json")
