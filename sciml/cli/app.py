@@ -205,7 +205,9 @@ def compare(
 def train(
     family: Annotated[str, typer.Argument(help="A family (`sciml list`) that the data file has members of.")],
     data: Annotated[Path, typer.Option(help="A file that `sciml generate` or `sciml import` has written.")],
-    model: Annotated[str, typer.Option(help="lsm, fno, transolver, …; `sciml models` lists them.")] = "lsm",
+    model: Annotated[
+        str, typer.Option(help="lsm, fno, transolver, …, equino for a cell; `sciml models` lists them.")
+    ] = "lsm",
     option: Annotated[
         list[str] | None,
         typer.Option("-o", "--option", metavar="NAME=VALUE", help="Set an option of the training or of the network."),
@@ -220,7 +222,10 @@ def train(
     force: Force = False,
     as_json: Json = False,
 ) -> None:
-    """Train a network over a family; `sciml compare FAMILY --solver ./DIR` then asks it."""
+    """Train a network over a family; `sciml compare FAMILY --solver ./DIR` then asks it.
+
+    A cell (--model equino) becomes a law: `sciml solve solid/cook_two_scale -s fe2 -o micro=./DIR`.
+    """
     from sciml.cli.folder import TrainRequest
     from sciml.cli.surrogates import train as run_training
 
@@ -245,7 +250,9 @@ def models(as_json: Json = False) -> None:
 @app.command()
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="A folder that `sciml train … --out` has written.")],
-    data: Annotated[Path, typer.Option(help="A data file of the same family.")],
+    data: Annotated[
+        Path | None, typer.Option(help="A data file of the same family; a cell is judged on fresh strains, without.")
+    ] = None,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
     batch_statistics: Annotated[
         bool, typer.Option("--batch-statistics", help="Let batch normalisation use the batch's own statistics.")
@@ -255,6 +262,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Hold a trained network against a split of a data file: errors, coverage of its band, trivial baselines, costs.
+
+    A trained cell is held against finite elements on fresh strains: mean stress, its shear, tangent, local stress.
 
     In the JSON, cpu_seconds are those of the training, and evaluation_cpu_seconds those of this evaluation.
     """
@@ -267,7 +276,10 @@ def evaluate(
 def generate(
     family: Annotated[str, typer.Argument(help="A family: a catalogue name, or a Python file that declares one.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.h5", help="The file; run again, it goes on.")],
-    count: Annotated[int | None, typer.Option(metavar="N", help="Members: 72 % to train, 8 % to validate.")] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Members: 72 % to train, 8 % to validate; of a cell strains, all to train."),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(metavar="A/B/C", help="Members to train, validate and test, in place of --count.")
     ] = None,
@@ -303,7 +315,10 @@ def generate(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that another request has made.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Solve members of a family and write a data set for operator learning; killed and run again, it goes on."""
+    """Solve members of a family and write a data set for operator learning; killed and run again, it goes on.
+
+    Of a periodic cell (rve/disc): strains in its training box, and what finite elements make of them.
+    """
     from sciml.cli import datasets
     from sciml.registry import load_problem
 

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sciml.cli.cells import make_snapshots
 from sciml.cli.console import console, progress, significant
 from sciml.datasets import Generation, generate, import_arrays, open_dataset
 from sciml.errors import OptionError
+from sciml.laws import Cell
 from sciml.problem import Problem
 
 __all__ = ["bring_in", "make", "parsed_split"]
@@ -32,7 +34,10 @@ def parsed_split(text: str | None) -> tuple[int, ...] | None:
 
 
 def make(problem: Problem, out: Path, as_json: bool, **request: Any) -> None:
-    """Generate a data set and say what was written."""
+    """Generate a data set and say what was written; of a cell it is one of strains."""
+    if isinstance(problem, Cell):
+        make_snapshots(problem, out, as_json, **request)
+        return
     with progress(f"generating {problem.name}") as report:
         written = generate(problem, out, report=report, **request)
     _say(written.path, as_json, _facts(written))

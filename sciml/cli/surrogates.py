@@ -6,11 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sciml.cli.cells import evaluate_law, model_row, train_law
 from sciml.cli.console import console, progress, significant
 from sciml.cli.folder import TrainRequest, Workplace, output_folder
-from sciml.datasets import open_dataset
+from sciml.datasets import content_of, open_dataset
 from sciml.errors import OptionError
 from sciml.solution.plot import save_figure
+from sciml.surrogates.equino import KIND as CELL
+from sciml.surrogates.equino import MODEL as CELL_MODEL
+from sciml.surrogates.equino import load_cell_run
+from sciml.surrogates.manifest import kind_in
 from sciml.surrogates.operators import MODELS
 from sciml.surrogates.operators.evaluation import Evaluation, evaluate
 from sciml.surrogates.operators.fitting import Fit, course_of
@@ -27,6 +32,11 @@ def train(
     request: TrainRequest, *, out: Path | None, force: bool = False, resume: bool = False, as_json: bool = False
 ) -> None:
     """Do what a request asks for, print what came of it, and write it to a folder."""
+    if content_of(Path(request.data)) == CELL:
+        train_law(request, out=out, force=force, resume=resume, as_json=as_json)
+        return
+    if request.model == CELL_MODEL:
+        raise OptionError(f"Model {CELL_MODEL!r} is trained on the data of a cell, and {request.data} holds fields.")
     if request.split != "train":
         raise OptionError(
             f"--split {request.split} was given; networks are trained on the training samples, and the others are kept "
@@ -102,7 +112,7 @@ def _record(run: OperatorRun) -> dict[str, Any]:
 
 def evaluate_run(
     folder: Path,
-    data: Path,
+    data: Path | None,
     *,
     split: str = "test",
     device: str = "cpu",
@@ -110,7 +120,24 @@ def evaluate_run(
     out: Path | None = None,
     as_json: bool = False,
 ) -> None:
-    """Hold a trained network against a split of a data file, print the figures, and draw them into a folder."""
+    """Hold a trained network against a split of a data file, print the figures, and draw them into a folder.
+
+    A trained cell is held against finite elements on fresh strains.
+
+    Raises
+    ------
+    OptionError
+        No data file for a network over a family, or one for a cell; another split.
+    """
+    if kind_in(folder) == CELL:
+        if data is not None or out is not None:
+            raise OptionError(
+                f"{folder} holds a trained cell, which is judged on fresh strains; leave --data and --out."
+            )
+        evaluate_law(load_cell_run(folder, device=device), folder, as_json=as_json)
+        return
+    if data is None:
+        raise OptionError(f"{folder} holds a network over a family; say by --data on which file it is judged.")
     if split not in _SPLITS:
         raise OptionError(f"--split {split} was given; it takes {', '.join(_SPLITS)}.")
     run, dataset = load_run(folder), open_dataset(data)
@@ -139,7 +166,7 @@ def model_rows() -> list[dict[str, Any]]:
                 "options": options,
             }
         )
-    return rows
+    return [*rows, model_row()]
 
 
 def print_models() -> None:
@@ -149,7 +176,7 @@ def print_models() -> None:
         console.print(f"{row['model']}: {row['title']}{any_grid}", highlight=False)
         for name, text in row["options"].items():
             console.print(f"    {name}: {text}", highlight=False)
-    console.print("every training:", highlight=False)
+    console.print("every training of a network over a family:", highlight=False)
     for name, field in TrainingOptions.model_fields.items():
         console.print(f"    {name} = {field.default}: {field.description}", highlight=False)
 

@@ -234,4 +234,7 @@ def open_dataset(path: str | Path) -> Dataset:
     path = Path(path)
     file = checked_file(path)
     with file:
+        content = json.loads(file["sciml"].attrs["about"]).get("content", "fields")
+        if content != "fields":
+            raise OutputError(f"{path} holds the data of a {content}, not fields of a family; see open_cell_data.")
         return Dataset(path, file)

@@ -15,7 +15,7 @@ import numpy as np
 from sciml.errors import OutputError
 from sciml.files import hdf5_file, plain
 
-__all__ = ["FORMAT", "Content", "FieldArray", "checked_file", "checksum", "write_file"]
+__all__ = ["FORMAT", "Content", "FieldArray", "checked_file", "checksum", "content_of", "write_arrays", "write_file"]
 
 FORMAT = 1
 _AXES = ("x", "y", "z")
@@ -77,14 +77,52 @@ def write_file(path: Path, content: Content, label_error: Mapping[str, Any] | No
     """
     with hdf5_file(path) as file:
         _write_well(file, content)
-        own = file.create_group("sciml")
-        own.attrs["format"] = FORMAT
-        own.attrs["about"] = json.dumps(plain(content.about), sort_keys=True)
-        own.attrs["label_error"] = json.dumps(None if label_error is None else plain(label_error), sort_keys=True)
-        for name, values in content.arrays.items():
-            own.create_dataset(name, data=values)
-        digest = checksum(file)
-        own.attrs["checksum"] = digest
+        return _write_own(file, content.about, content.arrays, label_error)
+
+
+def write_arrays(path: Path, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> str:
+    """Write a file without fields on a grid, atomically: only the group `sciml`; its checksum.
+
+    Parameters
+    ----------
+    path : Path
+    about : mapping
+        JSON; its `content` says what the arrays are, see :func:`content_of`.
+    arrays : mapping
+        By their path in the group.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
+    with hdf5_file(path) as file:
+        return _write_own(file, about, arrays, None)
+
+
+def content_of(path: Path) -> str:
+    """What a data file holds: ``"fields"``, or the `content` of :func:`write_arrays`; nothing else is looked at.
+
+    Raises
+    ------
+    OutputError
+        There is no such file, or it is none of this kind.
+    """
+    with _opened(path) as file:
+        return json.loads(file["sciml"].attrs["about"]).get("content", "fields")
+
+
+def _write_own(
+    file: h5py.File, about: Mapping[str, Any], arrays: Mapping[str, np.ndarray], label_error: Mapping[str, Any] | None
+) -> str:
+    own = file.create_group("sciml")
+    own.attrs["format"] = FORMAT
+    own.attrs["about"] = json.dumps(plain(about), sort_keys=True)
+    own.attrs["label_error"] = json.dumps(None if label_error is None else plain(label_error), sort_keys=True)
+    for name, values in arrays.items():
+        own.create_dataset(name, data=values)
+    digest = checksum(file)
+    own.attrs["checksum"] = digest
     return digest
 
 
@@ -182,6 +220,18 @@ def checked_file(path: Path) -> h5py.File:
     OutputError
         There is no such file, it is none of this kind, or it is damaged.
     """
+    file = _opened(path)
+    try:
+        if checksum(file) != str(file["sciml"].attrs["checksum"]):
+            raise OutputError(f"{path} is damaged or was changed: its checksum does not fit; generate it again.")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _opened(path: Path) -> h5py.File:
+    """A file of the layout, whatever its arrays are."""
     if not path.is_file():
         raise OutputError(f"There is no file {path}; `sciml generate` or `sciml import` makes one.")
     try:
@@ -196,8 +246,6 @@ def checked_file(path: Path) -> h5py.File:
             raise OutputError(
                 f"{path} has format {file['sciml'].attrs['format']}, this version reads {FORMAT}; generate it again."
             )
-        if checksum(file) != str(file["sciml"].attrs["checksum"]):
-            raise OutputError(f"{path} is damaged or was changed: its checksum does not fit; generate it again.")
     except BaseException:
         file.close()
         raise

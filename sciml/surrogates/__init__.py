@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sciml.errors import DeclarationError
+
 if TYPE_CHECKING:
+    from sciml.laws import Law
     from sciml.solvers.base import Solver
 
-__all__ = ["solver_in"]
+__all__ = ["law_in", "solver_in"]
 
 
 def solver_in(folder: Path) -> Solver:
@@ -18,7 +21,34 @@ def solver_in(folder: Path) -> Solver:
     ------
     OutputError
         The folder holds none, or a damaged one.
+    DeclarationError
+        It holds a trained cell, which is a law.
     """
+    from sciml.surrogates.manifest import kind_in
     from sciml.surrogates.operators.solver import OperatorSolver
 
+    if kind_in(folder) == "cell":
+        raise DeclarationError(
+            f"{folder} holds a trained cell, which is a law and no solver; give it to the solver fe2 as micro={folder}."
+        )
     return OperatorSolver(folder)
+
+
+def law_in(folder: Path) -> Law:
+    """The law that a trained cell in a folder is.
+
+    Raises
+    ------
+    OutputError
+        The folder holds none, or a damaged one.
+    DeclarationError
+        It holds a trained network over a family, which is a solver.
+    """
+    from sciml.surrogates.equino.run import load_cell_run
+    from sciml.surrogates.manifest import kind_in
+
+    if kind_in(folder) != "cell":
+        raise DeclarationError(
+            f"{folder} holds a network over a family, which is a solver and no law; give it as --solver {folder}."
+        )
+    return load_cell_run(folder).law

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from sciml.errors import OptionError, OutputError
 from sciml.files import atomic_path, plain, write_json
+from sciml.surrogates.manifest import MANIFEST
 from sciml.surrogates.operators import Setting, build, load_state, state_for_file
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.normalising import Normaliser, on_grid
@@ -24,7 +25,7 @@ from sciml.surrogates.operators.training import predict
 
 __all__ = ["MANIFEST", "OperatorRun", "load_run"]
 
-MANIFEST, _WEIGHTS = "manifest.json", "weights.safetensors"
+_WEIGHTS = "weights.safetensors"
 _FORMAT, _KIND = 1, "operator"
 # Of the spread of an input among the training samples: so far outside of them a network is still asked.
 _MARGIN = 0.5

@@ -1,0 +1,237 @@
+"""Cells trained into laws: errors beside finite elements and beside peers, and what a point costs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sciml import load_problem, solve
+from sciml.datasets import generate_cell, open_cell_data
+from sciml.datasets.cells import cell_of, draw_strains
+from sciml.laws import Cell, CellModel, Law
+from sciml.laws.reduced import ReducedCell
+from sciml.surrogates.equino import CellFit, EquinoLaw, evaluate_cell
+
+__all__ = [
+    "equino_cook",
+    "equino_cost",
+    "equino_fine_tuning",
+    "equino_peers",
+    "equino_published",
+    "equino_trained",
+    "equino_untrained",
+]
+
+_SHOWN = ("homogenised", "shear", "tangent", "local")
+
+
+def _data(cell: str, seed: int, count: int = 100) -> Path:
+    """A data file, generated unless it is there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sciml" / "data"
+    cache.mkdir(parents=True, exist_ok=True)
+    path, problem = cache / f"{cell.replace('/', '_')}_{count}_{seed}.h5", load_problem(cell)
+    assert isinstance(problem, Cell)
+    generate_cell(problem, path, count=count, seed=seed)
+    return path
+
+
+def _trained(cell: str, seed: int, **options: Any) -> dict[str, float]:
+    """Errors and costs of a training, on one thread."""
+    torch.set_num_threads(1)
+    run = CellFit(cell, _data(cell, seed), options, seed=seed).run()
+    found = evaluate_cell(run, seed=seed)
+    return {name: float(value) for name, value in found.items() if not isinstance(value, str)}
+
+
+def equino_trained(cell: str = "rve/disc", cpu_seconds: float = 180.0, seed: int = 0) -> dict[str, float]:
+    """A cell trained by the energy-weighted recipe on 100 snapshots, 16 modes, one thread; 100 fresh strains.
+
+    Returns
+    -------
+    homogenised, shear, tangent, local
+        Relative errors of the mean stress, its shear component, the tangent, the local stress.
+    worst
+        Relative error of the mean stress of the worst strain.
+    equilibrium
+        Largest relative unbalanced forces of the branch of stresses.
+    mismatch
+        Mean relative mismatch between the two branches, the indicator that needs no truth.
+    cpu_seconds
+        Of the training.
+    """
+    found = _trained(cell, seed, cpu_seconds=cpu_seconds)
+    return {name: found[name] for name in (*_SHOWN, "worst", "equilibrium", "mismatch", "cpu_seconds")}
+
+
+def equino_untrained(seed: int = 0) -> dict[str, float]:
+    """Both recipes' branches with random weights on rve/disc.
+
+    Returns
+    -------
+    equilibrium_energy_weighted, equilibrium_as_published
+        Largest relative unbalanced forces of the branch of stresses for 20 strains.
+    """
+    found = {}
+    for recipe in ("energy_weighted", "as_published"):
+        fit = CellFit("rve/disc", _data("rve/disc", seed), {"recipe": recipe}, seed=seed)
+        bases, box = fit.training.bases, fit.data.box
+        modes = bases.fluctuation, bases.stress, bases.mean_stress
+        law = EquinoLaw(fit.training.branches, *modes, box, fit.data.about, model=fit.cell)
+        fields = law.fields(draw_strains(box, 20, (seed, 4)))
+        found[f"equilibrium_{recipe}"] = max(fit.cell.equilibrium_residual(own) for own in fields.stress)
+    return found
+
+
+def equino_fine_tuning(seed: int = 0) -> dict[str, float]:
+    """The warm start on the snapshots alone, and the physics after it, on rve/disc.
+
+    Returns
+    -------
+    warm, tuned
+        Relative errors of the mean stress.
+    gain
+        warm over tuned.
+    """
+    warm = _trained("rve/disc", seed, physics_steps=0)["homogenised"]
+    tuned = _trained("rve/disc", seed)["homogenised"]
+    return {"warm": warm, "tuned": tuned, "gain": warm / tuned}
+
+
+def equino_published(seed: int = 0) -> dict[str, float]:
+    """The recipe as published beside the linear map, on rve/disc, three CPU minutes.
+
+    Returns
+    -------
+    homogenised, shear, tangent, local
+        Relative errors of the recipe as published.
+    linear_homogenised, linear_shear, linear_tangent, linear_local
+        Of the linear map.
+    cpu_seconds
+        Of the training.
+    """
+    published, linear = (_trained("rve/disc", seed, recipe=recipe) for recipe in ("as_published", "linear"))
+    own = {name: published[name] for name in (*_SHOWN, "cpu_seconds")}
+    return own | {f"linear_{name}": linear[name] for name in _SHOWN}
+
+
+def equino_peers(seed: int = 0) -> dict[str, float]:
+    """Others on the same snapshots and with as many modes, on rve/disc.
+
+    Returns
+    -------
+    supervised_homogenised, supervised_shear, supervised_tangent, supervised_local
+        Relative errors of a network of the snapshots' coefficients, without physics, as many steps.
+    supervised_cpu_seconds
+        Of its training.
+    reduced_homogenised, reduced_shear, reduced_tangent
+        Of POD-Galerkin with empirical cubature.
+    reduced_points
+        Quadrature points that it keeps.
+    """
+    supervised = _trained("rve/disc", seed, recipe="supervised")
+    data = open_cell_data(_data("rve/disc", seed))
+    cell = cell_of(data.about).model()
+    reduced = ReducedCell(cell, data.strain, data.fluctuation, modes=16)
+    strain = draw_strains(data.box, 100, (seed, 3))
+    made, truth = reduced.evaluate(strain), cell.solve(strain, local=False)
+    apart, slopes = made.stress - truth.stress, made.tangent - truth.tangent
+    tangents = np.linalg.norm(slopes, axis=(1, 2)) / np.linalg.norm(truth.tangent, axis=(1, 2))
+    return {
+        **{f"supervised_{name}": supervised[name] for name in (*_SHOWN, "cpu_seconds")},
+        "reduced_homogenised": float(np.linalg.norm(apart) / np.linalg.norm(truth.stress)),
+        "reduced_shear": float(np.linalg.norm(apart[:, 2]) / np.linalg.norm(truth.stress[:, 2])),
+        "reduced_tangent": float(tangents.mean()),
+        "reduced_points": float(reduced.n_cubature),
+    }
+
+
+def equino_cost(batch: int = 1000, seed: int = 0) -> dict[str, float]:
+    """CPU time of stress and tangent of a point of rve/disc, on one thread.
+
+    Returns
+    -------
+    network
+        Microseconds a point, a batch of them at once.
+    network_alone
+        Microseconds, one point at a time.
+    cold, warm
+        Milliseconds of a solve by finite elements with its tangent, from zero and from a strain 10 % away.
+    reduced
+        Microseconds a point of POD-Galerkin with empirical cubature, a batch at once.
+    gain_cold, gain_warm, gain_reduced
+        Over the network's batch.
+    unknowns, batch
+        Of the cell, of the batch.
+    """
+    torch.set_num_threads(1)
+    data = open_cell_data(_data("rve/disc", seed))
+    law = CellFit("rve/disc", data.path, {"warm_steps": 5, "physics_steps": 1}, seed=seed).run().law
+    cell, strain = cell_of(data.about).model(), draw_strains(data.box, batch, (seed, 4))
+    near = cell.solve(0.9 * strain[:20], local=False).state
+    reduced = ReducedCell(cell, data.strain, data.fluctuation, modes=16)
+    network, alone = _seconds(law, strain) / batch, _seconds(law, strain[:1])
+    cold, warm = _solved(cell, strain[:20], None), _solved(cell, strain[:20], near)
+    projected = _seconds(reduced, strain, times=2) / batch
+    return {
+        "network": 1e6 * network,
+        "network_alone": 1e6 * alone,
+        "cold": 1e3 * cold,
+        "warm": 1e3 * warm,
+        "reduced": 1e6 * projected,
+        "gain_cold": cold / network,
+        "gain_warm": warm / network,
+        "gain_reduced": projected / network,
+        "unknowns": float(cell.n_dofs),
+        "batch": float(batch),
+    }
+
+
+def equino_cook(seed: int = 0) -> dict[str, float]:
+    """`solid/cook_two_scale` at 8 MPa in one step with a trained cell at its points, beside the cell solved there.
+
+    Returns
+    -------
+    tip
+        Relative error of the tip's displacement.
+    iterations
+        Of Newton's method.
+    outside
+        Points whose strains left the training box in any iteration.
+    gain
+        CPU time in the law at all points and iterations, the cell by finite elements over the trained one.
+    """
+    torch.set_num_threads(1)
+    problem = load_problem("solid/cook_two_scale")
+    with tempfile.TemporaryDirectory() as folder:
+        CellFit("rve/disc", _data("rve/disc", seed), seed=seed).run().save(Path(folder))
+        made = solve(problem, "fe2", micro=folder, outside="fe")
+    full = solve(problem, "fe2", micro="fe")
+    return {
+        "tip": abs(made.quantities()["tip"] / full.quantities()["tip"] - 1),
+        "iterations": float(made.iterations),
+        "outside": float(len(made.details["outside"])),
+        "gain": full.details["micro_cpu_seconds"] / made.details["micro_cpu_seconds"],
+    }
+
+
+def _seconds(law: Law, strain: np.ndarray, times: int = 10) -> float:
+    """CPU time of an evaluation, the median of some."""
+    law.evaluate(strain)
+    spent = []
+    for _ in range(times):
+        start = time.process_time()
+        law.evaluate(strain)
+        spent.append(time.process_time() - start)
+    return float(np.median(spent))
+
+
+def _solved(cell: CellModel, strain: np.ndarray, state: dict[str, np.ndarray] | None) -> float:
+    start = time.process_time()
+    cell.solve(strain, state, local=False)
+    return (time.process_time() - start) / len(strain)

@@ -1,0 +1,228 @@
+"""From a cell's data file to a trained law, and the record of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sciml.datasets import CellData, open_cell_data
+from sciml.datasets.cells import cell_of
+from sciml.errors import DivergenceError, OptionError, UnsupportedError
+from sciml.files import plain
+from sciml.laws import Cell, CellModel
+from sciml.registry import load_problem
+from sciml.solvers.base import Progress, checked_device, package_versions
+from sciml.surrogates.equino.law import EquinoLaw
+from sciml.surrogates.equino.options import EquinoOptions, read_options
+from sciml.surrogates.equino.run import CellRun
+from sciml.surrogates.equino.training import EquinoTraining
+from sciml.training import Course, Identity, Interrupts, Report, TrainingState, train
+
+__all__ = ["MODEL", "CellFit", "train_cell"]
+
+MODEL = "equino"
+
+
+class CellFit:
+    """A training of a cell that was looked over and can begin: nothing of its request is wrong.
+
+    Parameters
+    ----------
+    family : str
+        The cell, by name or file.
+    data : path
+        What `sciml generate` has written for it.
+    options : mapping
+    seed, device : int, str
+
+    Raises
+    ------
+    UnknownNameError, OptionError, OutputError, UnsupportedError
+        Bad input: another cell's data, a training box without size, a law that is no formula, more modes than the
+        snapshots have.
+    """
+
+    def __init__(
+        self,
+        family: str,
+        data: str | Path,
+        options: Mapping[str, Any] | None = None,
+        *,
+        seed: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        if seed < 0:
+            raise OptionError(f"seed={seed} was given; it takes a whole number ≥ 0.")
+        checked_device(device)
+        self.options: EquinoOptions = read_options(options or {})
+        self.seed, self.device = seed, device
+        whole = open_cell_data(data)
+        self.cell: CellModel = _same_cell(family, whole).model()
+        lower, upper = whole.box
+        if not (lower < upper).all():
+            raise OptionError(f"The training box of {data} has no size; generate strains with draw=(low, high).")
+        self.data = whole if self.options.samples is None else whole.first(self.options.samples)
+        self.training = EquinoTraining(self.cell, self.data, self.options, seed=seed, device=device)
+
+    def run(
+        self,
+        *,
+        folder: Path | None = None,
+        resume: bool = False,
+        report: Callable[[Progress], None] = lambda progress: None,
+    ) -> CellRun:
+        """Train.
+
+        Raises
+        ------
+        DivergenceError
+            The loss became infinite or not a number.
+        Interrupted
+            By SIGTERM or Ctrl-C; the checkpoint in `folder` holds the state.
+        """
+        training = self.training
+        state = TrainingState(self._identity(), training=training)
+        if resume and folder is not None and any((folder / "checkpoint").glob("*.json")):
+            state.load(folder / "checkpoint")
+
+        def show(course: Course, latest: Report) -> None:
+            report(Progress(latest.phase, course.steps, training.steps, latest.text))
+
+        with Interrupts() as interrupts:
+            ending = train(
+                training.step,
+                state,
+                steps=training.steps,
+                cpu_seconds=self.options.cpu_seconds,
+                checkpoint_every=self.options.checkpoint_every,
+                folder=None if folder is None else folder / "checkpoint",
+                report=show,
+                interrupts=interrupts,
+            )
+        if ending.status == "diverged":
+            raise DivergenceError(f"The training of the cell diverged: {ending.reason}; take more snapshots.")
+        training.finish()
+        return CellRun(self._law(), self._manifest(state.course, {"status": ending.status, "reason": ending.reason}))
+
+    def _identity(self) -> Identity:
+        kept = {k: v for k, v in self.options.model_dump().items() if k not in ("cpu_seconds", "checkpoint_every")}
+        return Identity(
+            problem=self.data.family,
+            declaration=f"{self.data.about['cell']} {self.data.checksum[:16]}",
+            solver=f"model {MODEL}",
+            options=json.loads(json.dumps(plain(kept | {"seed": self.seed}))),
+        )
+
+    def _law(self) -> EquinoLaw:
+        bases, branches = self.training.bases, self.training.branches
+        modes = bases.fluctuation, bases.stress, bases.mean_stress
+        return EquinoLaw(branches, *modes, self.data.box, self.data.about, model=self.cell)
+
+    def _manifest(self, course: Course, ending: dict[str, str]) -> dict[str, Any]:
+        data, bases = self.data, self.training.bases
+        return plain(
+            {
+                "family": data.family,
+                "model": MODEL,
+                "cell": data.about,
+                "options": self.options.model_dump(),
+                "through_zero": self.training.branches.through_zero,
+                "data": {
+                    "file": data.path.name,
+                    "checksum": data.checksum,
+                    "snapshots": len(data),
+                    "cpu_seconds": data.cpu_seconds,
+                },
+                "singular_values": {"fluctuation": bases.fluctuation_values, "stress": bases.stress_values},
+                "seed": self.seed,
+                "device": self.device,
+                "trainable_parameters": self.training.branches.trainable_parameters,
+                "loss": course.loss,
+                "course": {"history": course.history},
+                "cpu_seconds": course.cpu_seconds,
+                "wall_seconds": course.wall_seconds,
+                "threads": torch.get_num_threads(),
+                **ending,
+                "versions": package_versions("sciml", "torch", "numpy", "scipy"),
+            }
+        )
+
+
+def train_cell(
+    family: str,
+    data: str | Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    folder: str | Path | None = None,
+    resume: bool = False,
+    report: Callable[[Progress], None] = lambda progress: None,
+    **options: Any,
+) -> CellRun:
+    """Train a cell into a law.
+
+    Parameters
+    ----------
+    family : str
+        The cell, such as ``"rve/disc"``.
+    data : path
+        A file that :func:`sciml.datasets.generate_cell` or `sciml generate` has written.
+    seed : int
+        Of the first weights and of the strains at which the physics is asked for.
+    device : str
+    folder : path, optional
+        For checkpoints while it runs, and for the result.
+    resume : bool
+        Go on from the checkpoint in `folder`.
+    report : callable
+        Takes :class:`~sciml.solvers.base.Progress` objects.
+    **options
+        Of :class:`~sciml.surrogates.equino.options.EquinoOptions`.
+
+    Returns
+    -------
+    CellRun
+        Its `law` takes strains.
+
+    Raises
+    ------
+    UnknownNameError, OptionError, OutputError, UnsupportedError
+        Bad input, before work starts.
+    DivergenceError
+        The loss became infinite or not a number.
+
+    Examples
+    --------
+    >>> law = train_cell("rve/disc", "rve.h5", folder="run").law
+    """
+    folder = None if folder is None else Path(folder)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    run = CellFit(family, data, options, seed=seed, device=device).run(folder=folder, resume=resume, report=report)
+    if folder is not None:
+        run.save(folder)
+    return run
+
+
+def _same_cell(family: str, data: CellData) -> Cell:
+    """The cell of the data, if the given name or file is one with it.
+
+    Raises
+    ------
+    OptionError
+        The data are another cell's.
+    UnsupportedError
+        The name is of no cell.
+    """
+    made = data.about["made"]
+    given = load_problem(family, member=made["member"])
+    if not isinstance(given, Cell):
+        raise UnsupportedError(f"{family} is no periodic cell; model {MODEL!r} is trained on cells, as rve/disc.")
+    own = cell_of(data.about)
+    if type(given).__name__ != type(own).__name__ or given.name != own.name:
+        raise OptionError(f"{data.path} is of {data.family!r}, not of {family!r}; give a file of that cell.")
+    return own
