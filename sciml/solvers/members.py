@@ -13,7 +13,7 @@ from sciml.errors import DivergenceError, OptionError, ParameterError
 from sciml.problem import Box, Problem
 from sciml.registry import load_problem, load_solver
 from sciml.solution import Evolution, Solution
-from sciml.solvers.base import Context, Progress, Solver
+from sciml.solvers.base import Context, Progress, Solver, SolverOptions
 from sciml.solvers.run import check_request, run_solver
 
 __all__ = ["LabelErrors", "measure_label_errors", "solve_members"]
@@ -84,11 +84,13 @@ def solve_members(
     if isinstance(problem, str):
         problem = load_problem(problem)
     indices = _indices(members)
+    first = None
     if indices:
         # A member is what will be solved: a family's default values may be none of its own.
         options = {**load_solver(solver).member_defaults, **options}
-        check_request(problem.draw(indices[0], seed), solver, options, device)
-    return _solved(problem, indices, solver, seed, device, throw, report or (lambda progress: None), options)
+        member = problem.draw(indices[0], seed)
+        first = member, *check_request(member, solver, options, device)
+    return _solved(problem, indices, solver, seed, device, throw, report or (lambda progress: None), options, first)
 
 
 def _indices(members: int | Iterable[int]) -> list[int]:
@@ -108,11 +110,15 @@ def _solved(
     throw: bool,
     report: Callable[[Progress], None],
     options: Mapping[str, Any],
+    first: tuple[Problem, Solver, SolverOptions] | None,
 ) -> Iterator[Solution]:
     worker: Solver | None = None
     for done, index in enumerate(indices, 1):
-        member = problem.draw(index, seed)
-        chosen, checked = check_request(member, solver, options, device)
+        if done == 1 and first is not None:
+            member, chosen, checked = first
+        else:
+            member = problem.draw(index, seed)
+            chosen, checked = check_request(member, solver, options, device)
         if worker is None:
             worker = chosen.for_members()
             worker.load()

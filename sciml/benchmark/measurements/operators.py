@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from sciml import load_problem, solve_members
-from sciml.datasets import Dataset, generate, open_dataset
+from sciml.datasets import Dataset, Generation, generate, open_dataset
 from sciml.solvers.base import Range
 from sciml.surrogates.operators.evaluation import evaluate
 from sciml.surrogates.operators.fitting import Fit
@@ -47,14 +47,19 @@ def _folder() -> Path:
 
 def _data(family: str, name: str, fixed: Mapping[str, Any] | None = None, **request: Any) -> Path:
     """A data file, generated unless it is there; an unfinished one goes on."""
-    path = _folder() / f"{name}.h5"
-    problem = load_problem(family)
-    generate(problem.fixing(**fixed) if fixed else problem, path, **request)
-    return path
+    return _generated(family, name, fixed, **request).path
+
+
+def _generated(family: str, name: str, fixed: Mapping[str, Any] | None = None, **request: Any) -> Generation:
+    path, problem = _folder() / f"{name}.h5", load_problem(family)
+    return generate(problem.fixing(**fixed) if fixed else problem, path, **request)
+
+
+_DARCY32: dict[str, Any] = {"count": 500, "resolution": 32, "seed": 0}
 
 
 def _darcy32() -> Path:
-    return _data("darcy/threshold", "darcy32", count=500, resolution=32, seed=0)
+    return _data("darcy/threshold", "darcy32", **_DARCY32)
 
 
 def _trained(family: str, path: Path, model: str, seed: int, options: Mapping[str, Any], tune: int = 0) -> OperatorRun:
@@ -312,15 +317,15 @@ def operator_beside_classical(model: str = "fno", seed: int = 0) -> dict[str, fl
     break_even
         Queries after which data and training have paid for themselves; −1 is never.
     """
-    path = _darcy32()
-    run = _trained("darcy/threshold", path, model, seed, {})
-    dataset = open_dataset(path)
+    made = _generated("darcy/threshold", "darcy32", **_DARCY32)
+    run = _trained("darcy/threshold", made.path, model, seed, {})
+    dataset = open_dataset(made.path)
     error = evaluate(run, dataset).figures["relative_l2"]
     batch = batch_of(dataset.samples("test"), None)
     network = _milliseconds(lambda: run.predict(batch), len(batch))
     cells, classical, classical_error = _classical(dataset, error)
     saved = (classical - network) / 1e3
-    invested = run["cpu_seconds"] + dataset.generation_cpu_seconds
+    invested = run["cpu_seconds"] + made.cpu_seconds
     return {
         "network_error": error,
         "classical_error": classical_error,
