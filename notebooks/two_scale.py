@@ -52,7 +52,7 @@ BUDGET = {"warm_steps": 50, "physics_steps": 50} if QUICK else {}
 
 # %%
 folder = Path(tempfile.mkdtemp())
-generate_cell("rve/disc", folder / "rve.h5", count=SNAPSHOTS, seed=0)
+generate_cell(sciml.load_problem("rve/disc"), folder / "rve.h5", count=SNAPSHOTS, seed=0)
 run = train_cell("rve/disc", folder / "rve.h5", modes=MODES, folder=folder / "run", **BUDGET)
 fig, axis = plt.subplots(figsize=(6, 3.5))
 for name, values in run["singular_values"].items():
