@@ -24,13 +24,14 @@
 # Spectral Models*, ICML 2023, arXiv 2301.12664.
 
 # %%
+import io
 import os
 import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import torch
-from IPython.display import display
+from IPython.display import Image, display
 
 from sciml.datasets import generate, open_dataset
 from sciml.surrogates.operators.evaluation import evaluate
@@ -61,6 +62,13 @@ print(f"{dataset}, error of the labels {dataset.label_error['mean']:.2g}")
 
 
 # %%
+def show(figure):
+    """A picture that was made without pyplot."""
+    image = io.BytesIO()
+    figure.savefig(image, dpi=100)
+    display(Image(image.getvalue()))
+
+
 def trained(model, **options):
     """A network and its figures on the test samples."""
     run = train_operator("darcy/threshold", data, model, epochs=EPOCHS, batch_size=10, learning_rate=2e-3, **options)
@@ -73,13 +81,13 @@ print(
     f"mean field {found.figures['mean_field']:.3g}, nearest sample {found.figures['nearest_sample']:.3g}; "
     f"the 90 % band covers {found.figures['coverage']:.1%}"
 )
-display(found.pictures(("permeability", "u")))
+show(found.pictures(("permeability", "u")))
 
 # %% [markdown]
 # ## How the errors are spread
 
 # %%
-display(found.histogram())
+show(found.histogram())
 
 # %% [markdown]
 # ## Error against training samples and against weights

@@ -88,7 +88,9 @@ maps = {"finite elements": element_means(truth.local_stress), "trained cell": el
 maps["difference"] = maps["trained cell"] - maps["finite elements"]
 fig, axes = plt.subplots(1, 3, figsize=(12, 3.6))
 for axis, (name, values) in zip(axes, maps.items(), strict=True):
-    drawn = axis.tripcolor(triangles, facecolors=values, cmap="RdBu_r" if name == "difference" else "viridis")
+    size = np.abs(values).max()
+    style = {"cmap": "RdBu_r", "vmin": -size, "vmax": size} if name == "difference" else {"cmap": "viridis"}
+    drawn = axis.tripcolor(triangles, facecolors=values, **style)
     fig.colorbar(drawn, ax=axis, shrink=0.8, label="MPa")
     axis.set(aspect="equal", title=f"shear stress, {name}", xticks=[], yticks=[])
 plt.show()
