@@ -40,11 +40,13 @@ from sciml.registry import load_problem
 
 if TYPE_CHECKING:
     from sciml import shapes
+    from sciml.datasets import generate, open_dataset
     from sciml.forms import analyse
     from sciml.solution import Field, Solution, load_solution
     from sciml.solvers.compare import Comparison, compare
     from sciml.solvers.members import LabelErrors, measure_label_errors, solve_members
     from sciml.solvers.run import solve
+    from sciml.surrogates import train
 
 __version__ = "0.1.0"
 
@@ -80,9 +82,11 @@ __all__ = [
     "compare",
     "ds",
     "dx",
+    "generate",
     "load_problem",
     "load_solution",
     "measure_label_errors",
+    "open_dataset",
     "parameter",
     "random_field",
     "scalar",
@@ -90,6 +94,7 @@ __all__ = [
     "solve",
     "solve_members",
     "threshold",
+    "train",
     "vector",
 ]
 
@@ -101,10 +106,13 @@ _LAZY = {
     "Solution": "sciml.solution",
     "analyse": "sciml.forms",
     "compare": "sciml.solvers.compare",
+    "generate": "sciml.datasets",
     "load_solution": "sciml.solution",
     "measure_label_errors": "sciml.solvers.members",
+    "open_dataset": "sciml.datasets",
     "solve": "sciml.solvers.run",
     "solve_members": "sciml.solvers.members",
+    "train": "sciml.surrogates",
 }
 
 

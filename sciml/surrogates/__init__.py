@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sciml.errors import DeclarationError
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sciml.laws import Law
     from sciml.solvers.base import Solver
 
-__all__ = ["law_in", "solver_in"]
+__all__ = ["law_in", "solver_in", "train"]
 
 
 def solver_in(folder: Path) -> Solver:
@@ -52,3 +52,39 @@ def law_in(folder: Path) -> Law:
             f"{folder} holds a network over a family, which is a solver and no law; give it as --solver {folder}."
         )
     return load_cell_run(folder).law
+
+
+def train(family: str, data: str | Path, model: str = "lsm", **options: Any) -> Any:
+    """Train what is learned once over a family: a network for its members, or a cell's law.
+
+    Parameters
+    ----------
+    family : str
+        As the data file names it.
+    data : path
+        What :func:`sciml.generate` or `sciml generate` has written.
+    model : str
+        ``"lsm"``, ``"fno"``, … over families; ``"equino"`` for periodic cells. `sciml models` lists them.
+    **options
+        Those of :func:`~sciml.surrogates.operators.fitting.train_operator` or
+        :func:`~sciml.surrogates.equino.train_cell`: seed, device, folder, resume, and of the model.
+
+    Returns
+    -------
+    OperatorRun or CellRun
+
+    Raises
+    ------
+    UnknownNameError, OptionError, OutputError
+        Bad input, before work starts.
+    DivergenceError
+        The loss became infinite or not a number.
+
+    Examples
+    --------
+    >>> run = train("darcy/threshold", "darcy32.h5", "lsm", folder="run")
+    """
+    from sciml.surrogates.equino import MODEL, train_cell
+    from sciml.surrogates.operators.fitting import train_operator
+
+    return train_cell(family, data, **options) if model == MODEL else train_operator(family, data, model, **options)
