@@ -142,7 +142,7 @@ def _content(family: Problem, given: np.ndarray, wanted: np.ndarray, sizes: dict
         "family": family.name,
         "source": family.source,
         "parameters": plain(family.parameters.plain()),
-        "fixed": sorted(family.fixed),
+        "fixed": sorted(family.held_parameters),
         "sizes": sizes,
         "periodic": periodic,
         "varying": False,

@@ -203,7 +203,7 @@ def make_request(
     request = Request(
         source=base.source,
         parameters=plain(base.parameters.plain()),
-        fixed=tuple(sorted(base.fixed)),
+        fixed=tuple(sorted(base.held_parameters)),
         seed=seed,
         sizes=sizes,
         shape=shape,

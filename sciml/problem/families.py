@@ -29,7 +29,7 @@ class Family:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self._parameters = {name: p for name, p in problem.declared_parameters.items() if p.drawable}
-        for name in problem.fixed:
+        for name in problem.held_parameters:
             self._parameters.pop(name, None)
         fields = {name: c for name, (_, c) in problem.coefficient_fields.items() if isinstance(c, RandomField)}
         self.laws: dict[str, Any] = {name: p.law for name, p in self._parameters.items()} | fields

@@ -207,7 +207,7 @@ class Problem:
     """Catalogue name or ``file.py:Class`` by which another process finds the problem; None for one made in memory."""
     member: tuple[int, int] | None = None
     """Seed and index of a member of a family; None for a problem that was not drawn: its fields are those of (0, 0)."""
-    fixed: frozenset[str] = frozenset()
+    held_parameters: frozenset[str] = frozenset()
     """Parameters that keep their values in all members, see :meth:`fixing`."""
 
     def __init__(
@@ -402,7 +402,7 @@ class Problem:
     def fixing(self, **values: Any) -> Problem:
         """The family with values for parameters that its members then have in common, rather than draw them."""
         other = self.with_parameters(**values)
-        other.fixed = self.fixed | set(values)
+        other.held_parameters = self.held_parameters | set(values)
         return other
 
     @property
