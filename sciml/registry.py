@@ -305,13 +305,7 @@ def load_law(name: str) -> Law:
     """
     path = Path(name)
     if path.is_dir():
-        try:
-            surrogates = importlib.import_module("sciml.surrogates")
-        except ModuleNotFoundError:
-            raise DeclarationError(
-                f"{path} is a folder, and trained laws cannot be read here; give a .py file."
-            ) from None
-        return surrogates.law_in(path)
+        return importlib.import_module("sciml.surrogates").law_in(path)
     if not path.is_file():
         raise UnknownNameError(f"There is no folder or file {name!r} to take a law from.")
     found: Any = getattr(_import_file(path.resolve()), "LAW", None)

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 
-from sciml.errors import OutputError
-from sciml.files import atomic_path, plain, write_json
 from sciml.surrogates.equino.law import EquinoLaw
 from sciml.surrogates.equino.network import Branches, Scaling
-from sciml.surrogates.manifest import MANIFEST, kind_in
+from sciml.surrogates.manifest import read_training, write_training
 
 __all__ = ["KIND", "CellRun", "load_cell_run"]
 
 KIND = "cell"
-_WEIGHTS = "weights.safetensors"
-_FORMAT = 1
 _MODES = ("fluctuation_modes", "stress_modes", "mean_stress")
 
 
@@ -53,11 +46,7 @@ class CellRun:
         """
         tensors = {f"branches/{name}": tensor for name, tensor in self.law.branches.state_dict().items()}
         tensors |= {f"modes/{name}": torch.tensor(getattr(self.law, name)) for name in _MODES}
-        with atomic_path(folder / _WEIGHTS) as temporary:
-            copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-            safetensors.torch.save_file(copies, temporary)
-        write_json(folder / MANIFEST, plain({"format": _FORMAT, "kind": KIND, **self.manifest}))
-        return [MANIFEST, _WEIGHTS]
+        return write_training(folder, KIND, self.manifest, tensors)
 
 
 def load_cell_run(folder: str | Path, *, device: str = "cpu") -> CellRun:
@@ -68,20 +57,12 @@ def load_cell_run(folder: str | Path, *, device: str = "cpu") -> CellRun:
     OutputError
         There is no finished training of a cell in the folder, or its files are damaged or of another version.
     """
-    folder = Path(folder)
-    kind = kind_in(folder)
-    if kind != KIND:
-        raise OutputError(f"{folder} holds a trained {kind}, and no cell; train one with --model equino.")
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        if manifest["format"] != _FORMAT:
-            raise OutputError(f"{folder} is of format {manifest['format']}, this version reads {_FORMAT}; train anew.")
-        tensors = safetensors.torch.load_file(folder / _WEIGHTS)
-        return CellRun(_restored(manifest, tensors, device), manifest)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        if isinstance(error, OutputError):
-            raise
-        raise OutputError(f"{folder} holds a damaged training ({error}); train anew with --force.") from error
+    return read_training(
+        Path(folder),
+        KIND,
+        lambda manifest, tensors: CellRun(_restored(manifest, tensors, device), manifest),
+        otherwise="and no cell; train one with --model equino",
+    )
 
 
 def _restored(manifest: dict[str, Any], tensors: dict[str, torch.Tensor], device: str) -> EquinoLaw:

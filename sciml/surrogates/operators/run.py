@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from sciml.errors import OptionError, OutputError
-from sciml.files import atomic_path, plain, write_json
-from sciml.surrogates.manifest import MANIFEST
+from sciml.errors import OutputError
+from sciml.files import plain
+from sciml.surrogates.manifest import read_training, write_training
 from sciml.surrogates.operators import Setting, build, load_state, state_for_file
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.normalising import Normaliser, on_grid
@@ -23,10 +20,9 @@ from sciml.surrogates.operators.samples import Batch
 from sciml.surrogates.operators.surrogate import Surrogate
 from sciml.surrogates.operators.training import predict
 
-__all__ = ["MANIFEST", "OperatorRun", "load_run"]
+__all__ = ["OperatorRun", "load_run"]
 
-_WEIGHTS = "weights.safetensors"
-_FORMAT, _KIND = 1, "operator"
+_KIND = "operator"
 # Of the spread of an input among the training samples: so far outside of them a network is still asked.
 _MARGIN = 0.5
 
@@ -88,16 +84,8 @@ class OperatorRun:
         """
         tensors = state_for_file(self.surrogate) | {"band": self.band.width}
         shapes = {name: list(getattr(self.surrogate, name).mean.shape) for name in ("inputs", "outputs")}
-        with atomic_path(folder / _WEIGHTS) as temporary:
-            safetensors.torch.save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, temporary)
-        content = {
-            "format": _FORMAT,
-            "kind": _KIND,
-            **self.manifest,
-            "shapes": shapes | {"band": list(self.band.width.shape)},
-        }
-        write_json(folder / MANIFEST, plain(content))
-        return [MANIFEST, _WEIGHTS]
+        shapes |= {"band": list(self.band.width.shape)}
+        return write_training(folder, _KIND, {**self.manifest, "shapes": shapes}, tensors)
 
 
 def load_run(folder: str | Path) -> OperatorRun:
@@ -108,18 +96,9 @@ def load_run(folder: str | Path) -> OperatorRun:
     OutputError
         There is no finished training in the folder, or its files are damaged or of another version.
     """
-    folder = Path(folder)
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise OutputError(f"{folder} holds no trained network; `sciml train … --out {folder}` makes one.")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        if (manifest["format"], manifest["kind"]) != (_FORMAT, _KIND):
-            raise OutputError(f"{path} is of kind {manifest['kind']!r} and format {manifest['format']}; train anew.")
-        tensors = safetensors.torch.load_file(folder / _WEIGHTS)
-        return _restored(manifest, tensors)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError, OptionError) as error:
-        raise OutputError(f"{folder} holds a damaged training ({error}); train anew with --force.") from error
+    return read_training(
+        Path(folder), _KIND, _restored, otherwise="and no network over a family; it is a law, for micro=… of fe2"
+    )
 
 
 def _restored(manifest: dict[str, Any], tensors: dict[str, Tensor]) -> OperatorRun:

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from sciml.surrogates.operators import MODELS, Setting, build, load_state, state_for_file
+from sciml.surrogates.operators import MODELS, build, load_state, state_for_file
 from sciml.surrogates.operators.normalising import Normaliser
 from sciml.surrogates.operators.options import TrainingOptions
 from sciml.surrogates.operators.samples import Batch, TrainingData
@@ -226,16 +226,6 @@ def evaluating(module: nn.Module) -> Iterator[None]:
         yield
     finally:
         module.train(before)
-
-
-def check_options(model: str, setting: Setting, model_options: Mapping[str, Any]) -> None:
-    """Refuse a model that there is not, or options that it has not or that do not fit the data.
-
-    Raises
-    ------
-    UnknownNameError, OptionError
-    """
-    build(model, setting, 0, **model_options)
 
 
 def _as_frames(outputs: Tensor, size: int) -> Tensor:
