@@ -8,9 +8,10 @@ from typing import Any
 
 from sciml.cli.console import console, progress, significant
 from sciml.cli.folder import TrainRequest, output_folder
+from sciml.cli.parallel import n_sharing
 from sciml.datasets import generate_cell
 from sciml.datasets.cells import TOLERANCE
-from sciml.errors import OptionError
+from sciml.errors import OptionError, UnsupportedError
 from sciml.laws import Cell
 from sciml.surrogates.equino import MODEL, CellFit, CellRun, EquinoOptions, evaluate_cell
 
@@ -75,6 +76,8 @@ def train_law(request: TrainRequest, *, out: Path | None, force: bool, resume: b
         raise OptionError(f"--model {request.model} was given, and {request.data} is of a cell; give --model {MODEL}.")
     if request.split != "train" or request.tune:
         raise OptionError("--split and --tune are for networks over families of fields; leave them out for a cell.")
+    if n_sharing() > 1:
+        raise UnsupportedError("A cell is trained in one process; start it without torchrun.")
     fit = CellFit(request.family, request.data, request.options, seed=request.seed, device=request.device)
     console.print(
         f"{MODEL}: {fit.training.branches.trainable_parameters:,} weights, {fit.options.modes} modes each of "

@@ -73,8 +73,7 @@ def train(
 
 
 def _describe(fit: Fit) -> None:
-    training = fit.training(fit.options, fit.model_options)
-    operator = training.surrogate.operator
+    operator = fit.operator
     sizes = ", ".join(f"{n} {name}" for name, n in fit.dataset.sizes.items())
     flops = operator.flops(1)
     console.print(

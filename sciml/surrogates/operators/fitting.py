@@ -18,7 +18,7 @@ from sciml.errors import DivergenceError, OptionError, unknown_name
 from sciml.files import plain
 from sciml.registry import other_names
 from sciml.solvers.base import Progress, Range, checked_device, package_versions
-from sciml.surrogates.operators import MODELS
+from sciml.surrogates.operators import MODELS, build
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.figures import course_figure
 from sciml.surrogates.operators.options import TrainingOptions
@@ -52,9 +52,14 @@ class Fit:
     space : mapping, optional
         What trials are drawn from, option by option, in place of the learning rate and the model's tuning space.
 
+    Attributes
+    ----------
+    operator : Operator
+        The network as it is before training.
+
     Raises
     ------
-    UnknownNameError, OptionError, DatasetError
+    UnknownNameError, OptionError, OutputError
         Bad input.
     """
 
@@ -85,7 +90,7 @@ class Fit:
                 f"{data} is of family {self.dataset.family!r}, not {family!r}; give a file of that family."
             )
         self.data = TrainingData.of(self.dataset, self.options)
-        self.training(self.options, self.model_options)
+        self.operator = build(model, self.data.setting, seed, **self.model_options)
 
     def training(self, options: TrainingOptions, model_options: Mapping[str, Any]) -> OperatorTraining:
         """A training at its beginning."""
@@ -290,7 +295,7 @@ def train_operator(
 
     Raises
     ------
-    UnknownNameError, OptionError, DatasetError
+    UnknownNameError, OptionError, OutputError
         Bad input, before work starts.
     DivergenceError
         The loss became infinite or not a number.
