@@ -6,10 +6,11 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-from sciml.errors import MissingPackageError
+from sciml.errors import MissingPackageError, SchedulerError
 
-__all__ = ["RANKS", "is_first", "mpiexec", "n_processes", "n_sharing", "unlaunched"]
+__all__ = ["RANKS", "dask_client", "is_first", "mpiexec", "n_processes", "n_sharing", "unlaunched"]
 
 # As launchers of MPICH (also Intel's), Open MPI and Slurm tell their processes.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "SLURM_NTASKS")
@@ -53,6 +54,42 @@ def mpiexec() -> str:
     if found is None:
         raise MissingPackageError("There is no mpiexec beside this Python or on the path; it comes with FEniCSx.")
     return found
+
+
+def dask_client(address: str, what: str, *, patience: float = 5.0) -> Any:
+    """A client of a Dask scheduler that is not the default one of this process.
+
+    Parameters
+    ----------
+    address : str
+        ``"tcp://HOST:PORT"``.
+    what : str
+        What is to be sent there, for the message.
+    patience : float
+        Seconds until a scheduler that does not answer is given up.
+
+    Raises
+    ------
+    MissingPackageError
+        ``distributed`` is not installed.
+    SchedulerError
+        No scheduler answers.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise MissingPackageError(
+            f'Sending {what} to a scheduler needs distributed; `pip install "sciml[cluster]"`.'
+        ) from error
+    try:
+        if ":" not in address:  # distributed would start a cluster of its own for an empty one
+            raise ValueError("no address")
+        return distributed.Client(address, timeout=patience, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise SchedulerError(
+            f"No Dask scheduler answers at {address}; start one with `dask scheduler`, and give its address as "
+            f"tcp://HOST:PORT."
+        ) from error
 
 
 def unlaunched(environment: dict[str, str]) -> dict[str, str]:

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sciml.benchmark.process import Limits, Outcome, run_limited
-from sciml.errors import MissingPackageError, OptionError, SchedulerError
+from sciml.errors import OptionError, SchedulerError
+from sciml.launching import dask_client
 
 if TYPE_CHECKING:
     from sciml.benchmark.runner import Job
@@ -217,22 +218,8 @@ class DaskExecutor:
     announces = True
 
     def __init__(self, address: str, *, patience: float = 5.0) -> None:
-        try:
-            import distributed
-        except ImportError as error:
-            raise MissingPackageError(
-                'Sending cells to a scheduler needs distributed; `pip install "sciml[cluster]"`.'
-            ) from error
         self._address = address
-        try:
-            if ":" not in address:  # distributed would start a cluster of its own for an empty one
-                raise ValueError("no address")
-            self._client: Any = distributed.Client(address, timeout=patience, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:
-            raise SchedulerError(
-                f"No Dask scheduler answers at {address}; start one with `dask scheduler`, and give its address as "
-                f"tcp://HOST:PORT."
-            ) from error
+        self._client: Any = dask_client(address, "cells", patience=patience)
         self._topic = f"sciml-{uuid.uuid4().hex}"
         self._messages: queue.SimpleQueue[tuple[str, Any, Any]] = queue.SimpleQueue()
         self._client.subscribe_topic(self._topic, self._hear)

@@ -13,11 +13,10 @@ import numpy as np
 
 from sciml.datasets.request import Chunk
 from sciml.datasets.solving import die_with_parent, solve_chunk
-from sciml.errors import MissingPackageError, SchedulerError, ScimlError
+from sciml.errors import SchedulerError, ScimlError
+from sciml.launching import dask_client
 
 __all__ = ["Ways", "run_elsewhere"]
-
-_PATIENCE = 5.0
 
 
 @dataclass(frozen=True)
@@ -83,24 +82,12 @@ def _on_this_machine(
 def _on_dask(
     address: str, content: dict[str, Any], chunks: Sequence[Chunk]
 ) -> Generator[tuple[Chunk, dict[str, np.ndarray]]]:
-    try:
-        import distributed
-    except ImportError as error:
-        raise MissingPackageError(
-            'Sending members to a scheduler needs distributed; `pip install "sciml[cluster]"`.'
-        ) from error
-    try:
-        if ":" not in address:  # distributed would start a cluster of its own for an empty one
-            raise ValueError("no address")
-        client: Any = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise SchedulerError(
-            f"No Dask scheduler answers at {address}; start one with `dask scheduler`, and give its address as "
-            f"tcp://HOST:PORT."
-        ) from error
+    client = dask_client(address, "members")
+    from distributed import as_completed as ended
+
     try:
         futures = {client.submit(solve_chunk, *_arguments(content, c), pure=False, retries=2): c for c in chunks}
-        for future in distributed.as_completed(list(futures), loop=client.loop):
+        for future in ended(list(futures), loop=client.loop):
             yield futures[future], future.result()
             future.release()
     except ScimlError:

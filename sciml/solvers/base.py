@@ -6,7 +6,7 @@ import functools
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +30,8 @@ __all__ = [
     "checked_device",
     "package_versions",
     "read_options",
+    "refuse_unknown_options",
+    "validated_options",
 ]
 
 _DEVICES = ("cpu", "cuda", "mps")
@@ -217,21 +219,52 @@ def read_options(solver: Solver, given: Mapping[str, Any]) -> SolverOptions:
     OptionError
         An option that the solver does not have (with the nearest name), or a value that is not allowed.
     """
-    fields = solver.Options.model_fields
-    for name in given:
-        if name not in fields:
-            near = get_close_matches(name, fields, n=1, cutoff=0.5)
-            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields))}."
-            raise OptionError(f"Solver {solver.name!r} has no option {name!r}; {advice}")
+    return validated_options(solver.Options, given, f"solver {solver.name!r}")
+
+
+def validated_options[Options: BaseModel](model: type[Options], given: Mapping[str, Any], owner: str = "") -> Options:
+    """Options of anything that has some, from Python or as text from a command line.
+
+    Parameters
+    ----------
+    model : type
+        Declares them, each with a description.
+    given : mapping
+    owner : str
+        Whose they are, as a message says it: ``"solver 'fenics'"``. Without one, unknown names are the caller's to
+        refuse.
+
+    Raises
+    ------
+    OptionError
+        As :func:`read_options`.
+    """
+    if owner:
+        refuse_unknown_options(model.model_fields, given, owner)
     try:
-        return solver.Options.model_validate(dict(given))
+        return model.model_validate(dict(given))
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "options"
-        description = fields[name].description if name in fields else ""
-        raise OptionError(
-            f"Option {name}={first['input']!r} of solver {solver.name!r}: {first['msg'].lower()} ({description})."
-        ) from None
+        field = model.model_fields.get(name)
+        description = "" if field is None else field.description
+        whose = f" of {owner}" if owner else ""
+        raise OptionError(f"Option {name}={first['input']!r}{whose}: {first['msg'].lower()} ({description}).") from None
+
+
+def refuse_unknown_options(known: Iterable[str], given: Iterable[str], owner: str) -> None:
+    """Refuse options that an owner does not have, with the nearest name.
+
+    Raises
+    ------
+    OptionError
+    """
+    known = sorted(known)
+    for name in given:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known) or 'none'}."
+            raise OptionError(f"{owner[:1].upper()}{owner[1:]} has no option {name!r}; {advice}")
 
 
 def _with_a_formula(supports: Callable[[Any, Problem], str | None]) -> Callable[[Any, Problem], str | None]:

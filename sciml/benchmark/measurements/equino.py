@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 
 from sciml import load_problem, solve
+from sciml.benchmark.measurements._kept import kept_data
 from sciml.datasets import generate_cell, open_cell_data
 from sciml.datasets.cells import cell_of, draw_strains
 from sciml.laws import Cell, CellModel, Law
@@ -31,9 +31,7 @@ _SHOWN = ("homogenised", "shear", "tangent", "local")
 
 def _data(cell: str, seed: int, count: int = 100) -> Path:
     """A data file, generated unless it is there."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sciml" / "data"
-    cache.mkdir(parents=True, exist_ok=True)
-    path, problem = cache / f"{cell.replace('/', '_')}_{count}_{seed}.h5", load_problem(cell)
+    path, problem = kept_data() / f"{cell.replace('/', '_')}_{count}_{seed}.h5", load_problem(cell)
     assert isinstance(problem, Cell)
     generate_cell(problem, path, count=count, seed=seed)
     return path

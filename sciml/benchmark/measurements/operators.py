@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,8 +14,11 @@ import numpy as np
 import torch
 
 from sciml import load_problem, solve_members
+from sciml.benchmark.measurements._kept import kept_data
 from sciml.datasets import Dataset, Generation, generate, open_dataset
+from sciml.errors import OptionError
 from sciml.solvers.base import Range
+from sciml.surrogates.operators import build
 from sciml.surrogates.operators.evaluation import evaluate
 from sciml.surrogates.operators.fitting import Fit
 from sciml.surrogates.operators.run import OperatorRun
@@ -38,20 +40,13 @@ _TRIALS = 3
 _SPACE = {"learning_rate": Range(5e-4, 1e-2, log=True), "batch_size": (10, 20), "weight_decay": (1e-4, 1e-2)}
 
 
-def _folder() -> Path:
-    """Where generated data stay between measurements."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "sciml" / "data"
-    cache.mkdir(parents=True, exist_ok=True)
-    return cache
-
-
 def _data(family: str, name: str, fixed: Mapping[str, Any] | None = None, **request: Any) -> Path:
     """A data file, generated unless it is there; an unfinished one goes on."""
     return _generated(family, name, fixed, **request).path
 
 
 def _generated(family: str, name: str, fixed: Mapping[str, Any] | None = None, **request: Any) -> Generation:
-    path, problem = _folder() / f"{name}.h5", load_problem(family)
+    path, problem = kept_data() / f"{name}.h5", load_problem(family)
     return generate(problem.fixing(**fixed) if fixed else problem, path, **request)
 
 
@@ -114,8 +109,8 @@ def _matched(model: str, fit: Fit, weights: int) -> dict[str, Any]:
     for width in (4, 6, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128):
         options = fit.model_options | {"width": width}
         try:
-            own = fit.training(fit.options, options).surrogate.operator.real_parameters
-        except Exception:
+            own = build(model, fit.data.setting, 0, **options).real_parameters
+        except OptionError:  # heads that do not divide the width
             continue
         if abs(np.log(own / weights)) < gap:
             best, gap = options, abs(np.log(own / weights))
@@ -139,7 +134,8 @@ def _tuned(
     family: str, path: Path, model: str, given: Mapping[str, Any], cpu_seconds: float, weights: int, trials: int
 ) -> dict[str, Any]:
     """Options of a model after so many trials as every other gets, of one seed, kept beside the data."""
-    place = _folder() / "tuned" / f"{path.stem}_{model}_{cpu_seconds:g}_{weights}_{trials}.json"
+    about = f"{model}_{cpu_seconds:g}_{weights}_{trials}_{open_dataset(path).checksum[:8]}"
+    place = kept_data() / "tuned" / f"{path.stem}_{about}.json"
     if place.is_file():
         return json.loads(place.read_text(encoding="utf-8"))
     matched = _matched(model, Fit(family, path, model, given), weights) if weights else {}

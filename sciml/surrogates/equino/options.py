@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from sciml.errors import OptionError, unknown_name
+from sciml.errors import unknown_name
+from sciml.solvers.base import validated_options
 
 __all__ = ["EquinoOptions", "Recipe", "read_options"]
 
@@ -58,14 +59,7 @@ def read_options(given: Mapping[str, Any]) -> EquinoOptions:
     UnknownNameError, OptionError
         An option that there is not, or a value that is not allowed.
     """
-    fields = EquinoOptions.model_fields
     for name in given:
-        if name not in fields:
-            raise unknown_name("option of model 'equino'", name, fields)
-    try:
-        return EquinoOptions.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        said = f"{first['msg'].lower()} ({fields[name].description})"
-        raise OptionError(f"Option {name}={first['input']!r}: {said}.") from None
+        if name not in EquinoOptions.model_fields:
+            raise unknown_name("option of model 'equino'", name, EquinoOptions.model_fields)
+    return validated_options(EquinoOptions, given)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 
 from sciml.errors import OptionError, unknown_name
+from sciml.solvers.base import validated_options
 from sciml.surrogates.operators.base import ModelKind, ModelOptions, Operator, Setting
 from sciml.surrogates.operators.models import MODELS
 
@@ -40,21 +39,7 @@ def read_model_options(kind: ModelKind, setting: Setting, given: Mapping[str, An
         An option that the model does not have (with the nearest name), a value that is not allowed, or one that does
         not fit the setting.
     """
-    fields = kind.Options.model_fields
-    for name in given:
-        if name not in fields:
-            near = get_close_matches(name, fields, n=1, cutoff=0.5)
-            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(sorted(fields)) or 'none'}."
-            raise OptionError(f"Model {kind.name!r} has no option {name!r}; {advice}")
-    try:
-        options = kind.Options.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise OptionError(
-            f"Option {name}={first['input']!r} of model {kind.name!r}: {first['msg'].lower()} "
-            f"({fields[name].description})."
-        ) from None
+    options = validated_options(kind.Options, given, f"model {kind.name!r}")
     options = kind.resolve(setting, options)
     kind.check(setting, options)
     return options

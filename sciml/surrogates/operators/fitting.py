@@ -10,14 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ValidationError
 from torch import Tensor
 
 from sciml.datasets import Dataset, open_dataset
 from sciml.errors import DivergenceError, OptionError, unknown_name
 from sciml.files import plain
 from sciml.registry import other_names
-from sciml.solvers.base import Progress, Range, checked_device, package_versions
+from sciml.solvers.base import (
+    Progress,
+    Range,
+    checked_device,
+    package_versions,
+    refuse_unknown_options,
+    validated_options,
+)
 from sciml.surrogates.operators import MODELS, build
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.figures import course_figure
@@ -324,24 +330,12 @@ def split_options(model: str, given: Mapping[str, Any]) -> tuple[TrainingOptions
         An option that neither has, or a value that is not allowed.
     """
     own = MODELS[model].Options
-    both: dict[str, Any] = {**TrainingOptions.model_fields, **own.model_fields}
-    for name in given:
-        if name not in both:
-            raise OptionError(str(unknown_name(f"option of model {model!r}", name, both)))
-    training = _validated(TrainingOptions, {k: v for k, v in given.items() if k in TrainingOptions.model_fields})
-    rest = {name: value for name, value in given.items() if name not in TrainingOptions.model_fields}
-    checked = _validated(own, rest)
+    shared = TrainingOptions.model_fields
+    refuse_unknown_options([*shared, *own.model_fields], given, f"model {model!r}")
+    training = validated_options(TrainingOptions, {k: v for k, v in given.items() if k in shared})
+    rest = {name: value for name, value in given.items() if name not in shared}
+    checked = validated_options(own, rest)
     return training, {name: getattr(checked, name) for name in rest}
-
-
-def _validated(model: type[BaseModel], given: Mapping[str, Any]) -> Any:
-    try:
-        return model.model_validate(dict(given))
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0]) if first["loc"] else "options"
-        described = model.model_fields[name].description if name in model.model_fields else ""
-        raise OptionError(f"Option {name}={first['input']!r}: {first['msg'].lower()} ({described}).") from None
 
 
 def input_range(inputs: Tensor) -> list[list[float]]:
