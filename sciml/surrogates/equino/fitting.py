@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ from sciml.files import plain
 from sciml.laws import Cell, CellModel
 from sciml.registry import load_problem
 from sciml.solvers.base import Progress, checked_device, package_versions
+from sciml.surrogates.continuing import identity_of, make_steps
 from sciml.surrogates.equino.law import EquinoLaw
 from sciml.surrogates.equino.options import EquinoOptions, read_options
 from sciml.surrogates.equino.run import CellRun
 from sciml.surrogates.equino.training import EquinoTraining
-from sciml.training import Course, Identity, Interrupts, Report, TrainingState, train
+from sciml.training import Course, TrainingState
 
 __all__ = ["MODEL", "CellFit", "train_cell"]
 
@@ -84,38 +84,16 @@ class CellFit:
         Interrupted
             By SIGTERM or Ctrl-C; the checkpoint in `folder` holds the state.
         """
-        training = self.training
-        state = TrainingState(self._identity(), training=training)
-        if resume and folder is not None and any((folder / "checkpoint").glob("*.json")):
-            state.load(folder / "checkpoint")
-
-        def show(course: Course, latest: Report) -> None:
-            report(Progress(latest.phase, course.steps, training.steps, latest.text))
-
-        with Interrupts() as interrupts:
-            ending = train(
-                training.step,
-                state,
-                steps=training.steps,
-                cpu_seconds=self.options.cpu_seconds,
-                checkpoint_every=self.options.checkpoint_every,
-                folder=None if folder is None else folder / "checkpoint",
-                report=show,
-                interrupts=interrupts,
-            )
+        training, data = self.training, self.data
+        declaration = f"{data.about['cell']} {data.checksum[:16]}"
+        state = TrainingState(
+            identity_of(data.family, declaration, MODEL, self.options, seed=self.seed), training=training
+        )
+        ending = make_steps(training, state, self.options, folder=folder, resume=resume, report=report)
         if ending.status == "diverged":
             raise DivergenceError(f"The training of the cell diverged: {ending.reason}; take more snapshots.")
         training.finish()
         return CellRun(self._law(), self._manifest(state.course, {"status": ending.status, "reason": ending.reason}))
-
-    def _identity(self) -> Identity:
-        kept = {k: v for k, v in self.options.model_dump().items() if k not in ("cpu_seconds", "checkpoint_every")}
-        return Identity(
-            problem=self.data.family,
-            declaration=f"{self.data.about['cell']} {self.data.checksum[:16]}",
-            solver=f"model {MODEL}",
-            options=json.loads(json.dumps(plain(kept | {"seed": self.seed}))),
-        )
 
     def _law(self) -> EquinoLaw:
         bases, branches = self.training.bases, self.training.branches

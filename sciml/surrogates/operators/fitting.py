@@ -24,6 +24,7 @@ from sciml.solvers.base import (
     refuse_unknown_options,
     validated_options,
 )
+from sciml.surrogates.continuing import identity_of, make_steps
 from sciml.surrogates.operators import MODELS, build
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.figures import course_figure
@@ -31,8 +32,8 @@ from sciml.surrogates.operators.options import TrainingOptions
 from sciml.surrogates.operators.run import OperatorRun, setting_as_dict
 from sciml.surrogates.operators.samples import TrainingData
 from sciml.surrogates.operators.training import OperatorTraining
-from sciml.training import Course, Identity, Interrupts, Report, TrainingState, train
-from sciml.training.distributed import is_first, largest
+from sciml.training import Course, Ending, TrainingState
+from sciml.training.distributed import is_first
 
 __all__ = ["Fit", "split_options", "train_operator"]
 
@@ -135,38 +136,19 @@ class Fit:
         resume: bool,
         report: Callable[[Progress], None],
         label: str = "",
-    ) -> tuple[OperatorTraining, Course, Any]:
+    ) -> tuple[OperatorTraining, Course, Ending]:
         training = self.training(options, model_options)
-        state = TrainingState(self._identity(options, model_options), training=training)
-        if resume and folder is not None and any((folder / "checkpoint").glob("*.json")):
-            state.load(folder / "checkpoint")
-        training.course = state.course
-
-        def show(course: Course, latest: Report) -> None:
-            report(Progress(label + latest.phase, course.steps, training.steps, latest.text))
-
-        with Interrupts() as interrupts:
-            ending = train(
-                training.step,
-                state,
-                steps=training.steps,
-                cpu_seconds=options.cpu_seconds,
-                checkpoint_every=options.checkpoint_every,
-                folder=folder / "checkpoint" if folder is not None and is_first() else None,
-                report=show,
-                interrupts=interrupts,
-                agree=largest,
-            )
-        return training, state.course, ending
-
-    def _identity(self, options: TrainingOptions, model_options: Mapping[str, Any]) -> Identity:
-        kept = {k: v for k, v in options.model_dump().items() if k not in ("cpu_seconds", "checkpoint_every")}
-        return Identity(
-            problem=self.dataset.family,
-            declaration=self.dataset.checksum[:16],
-            solver=f"model {self.model}",
-            options=json.loads(json.dumps(plain(kept | dict(model_options) | {"seed": self.seed}))),
+        who = identity_of(
+            self.dataset.family,
+            self.dataset.checksum[:16],
+            self.model,
+            options,
+            **{**model_options, "seed": self.seed},
         )
+        state = TrainingState(who, training=training)
+        training.course = state.course
+        ending = make_steps(training, state, options, folder=folder, resume=resume, report=report, label=label)
+        return training, state.course, ending
 
     # -- tuning ------------------------------------------------------------------------------------------
 
