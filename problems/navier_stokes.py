@@ -193,8 +193,8 @@ class Pipe(_NavierStokes):
     Parameters
     ----------
     viscosity : 0.005, length²/time
-    speed : from 0.1 to 1, length/time
-        In the middle of the inlet; the discharge is 2 speed/3.
+    speed : 0.25, length/time
+        In the middle of the inlet; the discharge is 2 speed/3. The same in all members.
     heights : five numbers from −2 to 2, length
     slopes : five numbers from −1 to 1
     cells : at least 4
@@ -205,6 +205,7 @@ class Pipe(_NavierStokes):
     Good values: cells 64 for the data sets of operator learning, which keep 129 × 129 nodes; speed 0.25.
 
     When it breaks: the cells are sheared parallelograms: where the slope is beyond 1 between the nodes, they are thin.
+    At speeds near 1 (a Reynolds number of 200) Newton's method finds no steady flow through the most crooked pipes.
 
     Classical baseline: Taylor–Hood elements of degree 2 on quadrilaterals and Newton's method: five iterations.
 
@@ -214,7 +215,7 @@ class Pipe(_NavierStokes):
 
     learned = "velocity[0]"
     viscosity = parameter(0.005, above=0, unit="length²/time", doc="kinematic viscosity")
-    speed = parameter(0.25, above=0, at_most=1.0, unit="length/time", doc="speed in the middle of the inlet")
+    speed = parameter(0.25, above=0, unit="length/time", doc="speed in the middle of the inlet")
     heights = parameter(
         (0.0, 0.5, -0.5, 0.5, 0.0), between=(-2, 2), draw=Uniform(-2.0, 2.0), unit="length", doc="centre line's nodes"
     )

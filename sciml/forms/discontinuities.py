@@ -13,7 +13,7 @@ from ufl.domain import extract_domains
 from sciml.forms.linearised import N_STATES, random_states
 from sciml.forms.lowering import nodes, scalar_components
 from sciml.forms.pointwise import PointwiseOperator
-from sciml.forms.program import Program
+from sciml.forms.sharing import compiled
 from sciml.problem import Problem
 
 __all__ = ["broken_flux", "has_kinks", "jumps"]
@@ -42,10 +42,10 @@ def _jumps_near_root(problem: Problem, node: Any) -> bool:
     """
     condition, yes, no = node.ufl_operands
     u, kinds = problem.declaration.u, (classes.LT, classes.GT, classes.LE, classes.GE)
-    switch = PointwiseOperator(problem, Program(ufl.conditional(condition, 1.0, 0.0), u))
-    branches = PointwiseOperator(problem, Program(ufl.as_vector([yes, no]), u))
+    switch = PointwiseOperator(problem, compiled(ufl.conditional(condition, 1.0, 0.0), u))
+    branches = PointwiseOperator(problem, compiled(ufl.as_vector([yes, no]), u))
     for comparison in (n for n in nodes(condition) if isinstance(n, kinds)):
-        level = PointwiseOperator(problem, Program(comparison.ufl_operands[0] - comparison.ufl_operands[1], u))
+        level = PointwiseOperator(problem, compiled(comparison.ufl_operands[0] - comparison.ufl_operands[1], u))
         keys = sorted({*level.keys, *switch.keys, *branches.keys})
         x, jet = random_states(problem, N_STATES, keys)
         states = torch.cat([x, *[jet[key][:, None] for key in keys]], dim=1).requires_grad_(True)
@@ -76,8 +76,8 @@ def _jumps_near_root(problem: Problem, node: Any) -> bool:
 def _conditional_jumps(problem: Problem, node: Any) -> bool:
     condition, yes, no = node.ufl_operands
     u = problem.declaration.u
-    switch = PointwiseOperator(problem, Program(ufl.conditional(condition, 1.0, 0.0), u))
-    branches = PointwiseOperator(problem, Program(ufl.as_vector([yes, no]), u))
+    switch = PointwiseOperator(problem, compiled(ufl.conditional(condition, 1.0, 0.0), u))
+    branches = PointwiseOperator(problem, compiled(ufl.as_vector([yes, no]), u))
     keys = sorted({*switch.keys, *branches.keys})
     x, jet = random_states(problem, 4 * N_STATES, keys)
     half = len(x) // 2
@@ -110,7 +110,7 @@ def broken_flux(problem: Problem, flux: Any) -> np.ndarray | None:
     -----
     Jumps are found by bisection between neighbours on random segments; one that lies between all of them is missed.
     """
-    operator = PointwiseOperator(problem, Program(ufl.as_vector(scalar_components(flux)), problem.declaration.u))
+    operator = PointwiseOperator(problem, compiled(ufl.as_vector(scalar_components(flux)), problem.declaration.u))
     generator = np.random.default_rng(0)
     ends = problem.domain.sample(2 * _SEGMENTS, generator)
     fractions = np.linspace(0, 1, _PIECES + 1)[None, :, None]

@@ -12,7 +12,7 @@ from sciml.errors import DeclarationError
 from sciml.forms.balance import balance, separate
 from sciml.forms.lowering import Derivative, depends_on, lower, scalar_components
 from sciml.forms.pointwise import PointwiseOperator
-from sciml.forms.program import Program
+from sciml.forms.sharing import compiled
 from sciml.problem import Condition, Dirichlet, Neumann, Part, Problem, Robin, symbol
 
 __all__ = [
@@ -80,7 +80,7 @@ def jacobian_blocks(problem: Problem, sizes: np.ndarray | None = None) -> np.nda
     law = balance(problem)
     u = problem.declaration.u
     rows = ufl.as_vector(_flat(lower(law.flux)) + _flat(lower(law.reaction)))
-    operator = PointwiseOperator(problem, Program(rows, u))
+    operator = PointwiseOperator(problem, compiled(rows, u))
     keys = _jet_keys(problem)
     if set(operator.keys) - set(keys):
         raise DeclarationError("The flux contains second derivatives of the unknown, which this law may not.")
@@ -122,7 +122,7 @@ def boundary_blocks(problem: Problem) -> np.ndarray:
 def _boundary_block(problem: Problem, rows: Any, part: Part, generator: np.random.Generator) -> np.ndarray:
     """Derivatives of the rows, which stand where u is tested; ∇u is not tested on the boundary."""
     keys = _jet_keys(problem)
-    operator = PointwiseOperator(problem, Program(rows, problem.declaration.u))
+    operator = PointwiseOperator(problem, compiled(rows, problem.declaration.u))
     points, normals = part.sample(N_STATES, generator)
     states = torch.tensor(generator.standard_normal((N_STATES, len(keys)))).requires_grad_(True)
     jet = {key: states[:, j] for j, key in enumerate(keys)}

@@ -15,6 +15,7 @@ from sciml.forms.balance import balance, condition_data, initial_data, strong_fo
 from sciml.forms.jets import Jet
 from sciml.forms.lowering import Derivative, time_derivative
 from sciml.forms.program import Program
+from sciml.forms.sharing import compiled
 from sciml.problem import Absorbing, Condition, Dirichlet, Periodic, Problem, Robin
 
 __all__ = [
@@ -150,7 +151,7 @@ def pointwise(problem: Problem, expression: Any) -> PointwiseOperator:
 
 def _program(problem: Problem, expression: Any) -> Program:
     declared = problem.declaration
-    return Program(expression, declared.u, {rate: order for order, rate in enumerate(declared.rates, 1)})
+    return compiled(expression, declared.u, {rate: order for order, rate in enumerate(declared.rates, 1)})
 
 
 def number(problem: Problem, expression: Any) -> np.ndarray:

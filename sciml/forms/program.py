@@ -133,7 +133,7 @@ class Program:
         self.constants = tuple(self._tables.constants)
         self.uses_normal = self._tables.normal
         self.n_operations = sum(map(len, self._lines.values()))
-        del self._values, self._lines, self._crossing, self._tables
+        del self._values, self._lines, self._crossing, self._tables, self._unknown, self._rates
 
     # -- running -----------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from sciml.forms.balance import balance
 from sciml.forms.linearised import entries_of, separated_law
 from sciml.forms.lowering import nodes, scalar_components
 from sciml.forms.pointwise import PointwiseOperator
-from sciml.forms.program import Program
+from sciml.forms.sharing import compiled
 from sciml.problem import Problem
 
 __all__ = ["LinearSplit", "linear_split", "varies"]
@@ -63,7 +63,7 @@ class LinearSplit:
 
     def _constants(self, problem: Problem) -> PointwiseOperator:
         kept = [e if c else ufl.as_ufl(0.0) for e, c in zip(self.entries.flat, self.constant.flat, strict=True)]
-        program = problem.derived(("program", "constant entries"), lambda: Program(ufl.as_vector(kept)))
+        program = problem.derived(("program", "constant entries"), lambda: compiled(ufl.as_vector(kept)))
         return PointwiseOperator(problem, program)
 
 

@@ -12,7 +12,7 @@ from ufl.corealg.traversal import unique_pre_traversal
 
 from sciml.errors import DeclarationError
 from sciml.forms import Derivative, PointwiseOperator, balance, pointwise
-from sciml.forms.program import Program
+from sciml.forms.sharing import compiled
 from sciml.laws.base import Law, LawResult, State, checked_strains
 from sciml.problem import Problem
 from sciml.problem.symbols import symbol
@@ -76,7 +76,7 @@ class UflLaw(_Compiled):
         self._stress, self._energy, self.name = stress, energy, name
         self._symbol = symbol(2, (3,))
         expression = self.stress_ufl([self._symbol[k] for k in range(3)])
-        self._program = Program(expression, self._symbol, {})
+        self._program = compiled(expression, self._symbol, {})
         places = any(isinstance(node, ufl.SpatialCoordinate) for node in unique_pre_traversal(expression))
         derivatives = any(key.axes for key in self._program.unknown_keys)
         if places or derivatives or self._program.constants or self._program.data_keys:

@@ -158,7 +158,14 @@ def test_a_scheduler_that_is_not_there(tmp_path):
 
 
 def test_a_domain_made_of_drawn_parameters_gives_places_and_its_own_parameters_no_channels(tmp_path):
-    family = load_problem("navier_stokes/pipe", cells=4, viscosity=0.1)
+    file = tmp_path / "varied.py"
+    file.write_text(
+        "from sciml import parameter\n"
+        "from sciml.problems.navier_stokes import Pipe\n\n"
+        "class Varied(Pipe):\n"
+        "    speed = parameter(0.25, above=0, draw=(0.1, 1.0))\n"
+    )
+    family = load_problem(str(file), cells=4, viscosity=0.1)
     done = generate(family, tmp_path / "pipe.h5", split=(2, 1, 1), check=1)
     dataset = open_dataset(done.path)
     assert dataset.varying_places
@@ -228,7 +235,14 @@ def test_a_wave_has_its_medium_and_what_is_drawn_as_static_inputs(tmp_path):
 
 
 def test_another_output_than_the_declared_one(tmp_path):
-    family = load_problem("navier_stokes/pipe", cells=4, viscosity=0.1)
+    file = tmp_path / "varied.py"
+    file.write_text(
+        "from sciml import parameter\n"
+        "from sciml.problems.navier_stokes import Pipe\n\n"
+        "class Varied(Pipe):\n"
+        "    speed = parameter(0.25, above=0, draw=(0.1, 1.0))\n"
+    )
+    family = load_problem(str(file), cells=4, viscosity=0.1)
     done = generate(family, tmp_path / "p.h5", split=(1, 1, 1), output=("pressure", "velocity"), check=0)
     dataset = open_dataset(done.path)
     assert dataset.output_names == ["pressure", "velocity[0]", "velocity[1]"]

@@ -213,7 +213,7 @@ _CASES = {
         {"layout": "points"},
         ("lsm", "fno", "transolver"),
     ),
-    "pipe": _Case("navier_stokes/pipe", {}, {"split": (80, 10, 20), "check": 2, "load_steps": 4}, {"batch_size": 4}),
+    "pipe": _Case("navier_stokes/pipe", {"cells": 32}, {"split": (160, 20, 40), "check": 2}, {"batch_size": 4}),
     "vorticity": _Case(
         "navier_stokes/vorticity",
         {"viscosity": 1e-5, "duration": 20.0},

@@ -23,7 +23,7 @@ from ufl import classes
 from sciml.errors import UnsupportedError
 from sciml.forms import Derivative, PointwiseOperator, initial_value, number
 from sciml.forms.balance import constrained_fields
-from sciml.forms.program import Program
+from sciml.forms.sharing import compiled
 from sciml.forms.splitting import LinearSplit, linear_split
 from sciml.problem import Problem
 from sciml.solvers.spectral.grid import Grid
@@ -248,7 +248,7 @@ class Semidiscrete:
         first = self.problems[0]
         program = first.derived(
             ("program", "spectral", key),
-            lambda: Program(ufl.as_vector([self.split.rows[i] for i in rows]), first.declaration.u),
+            lambda: compiled(ufl.as_vector([self.split.rows[i] for i in rows]), first.declaration.u),
         )
         operators = [PointwiseOperator(problem, program) for problem in self.problems]
         return _Rows(operators, self._points, self._overrides)
@@ -403,7 +403,7 @@ class Semidiscrete:
         first = self.problems[0]
         key = ("program", "spectral entries", tuple(places))
         program = first.derived(
-            key, lambda: Program(ufl.as_vector([self.split.entries[p] for p in places]), first.declaration.u)
+            key, lambda: compiled(ufl.as_vector([self.split.entries[p] for p in places]), first.declaration.u)
         )
         operators = [PointwiseOperator(problem, program) for problem in self.problems]
         rows = _Rows(operators, self._points, self._overrides)
