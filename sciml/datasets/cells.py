@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import qmc
 
+from sciml.datasets.parts import Parts
 from sciml.datasets.store import checked_file, write_arrays
 from sciml.errors import OptionError, OutputError, UnsupportedError
 from sciml.laws import Cell, CellModel
@@ -154,8 +156,8 @@ def generate_cell(
 ) -> CellData:
     """Solve a cell for strains drawn in its training box, and write them as a data set.
 
-    All are for training: what judges a trained cell are fresh strains, solved when it is evaluated. Run again, it finds
-    the file and solves nothing.
+    All are for training: what judges a trained cell are fresh strains, solved when it is evaluated. Killed and run
+    again, it goes on where it was, and makes the same file; run once more, it finds the file and solves nothing.
 
     Parameters
     ----------
@@ -179,7 +181,7 @@ def generate_cell(
     UnsupportedError
         The cell has a past, which snapshots of single strains do not show.
     OutputError
-        There is a file of another request.
+        There is a file of another request, or pieces of one, or another process is at work on it.
     DivergenceError
         Newton's method does not converge for one of the strains.
 
@@ -207,15 +209,28 @@ def generate_cell(
     found = _finished(path, about, force)
     if found is not None:
         return found
-    strain, start = draw_strains(box, count, (seed, 1)), time.process_time()
-    parts = []
-    for at in range(0, count, _CHUNK):
-        parts.append(model.solve(strain[at : at + _CHUNK]))
-        report(Progress("solving the cell", min(at + _CHUNK, count), count))
-    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS if name != "strain"}
-    seconds = np.array(time.process_time() - start)
-    write_arrays(path, about, {"strain": strain, **arrays, "records/cpu_seconds": seconds})
+    strain = draw_strains(box, count, (seed, 1))
+    parts = Parts(path, about, force)
+    with closing(parts):
+        pieces = []
+        for at in range(0, count, _CHUNK):
+            pieces.append(_piece(parts, model, strain[at : at + _CHUNK], at))
+            report(Progress("solving the cell", min(at + _CHUNK, count), count))
+        arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in _ARRAYS if name != "strain"}
+        seconds = np.array(sum(float(piece["cpu_seconds"]) for piece in pieces))
+        write_arrays(path, about, {"strain": strain, **arrays, "records/cpu_seconds": seconds})
+        parts.remove()
     return open_cell_data(path)
+
+
+def _piece(parts: Parts, model: CellModel, strain: np.ndarray, at: int) -> dict[str, np.ndarray]:
+    """The solutions for some strains, from an earlier run if it came so far."""
+    name = f"strains-{at:06d}-{at + len(strain):06d}"
+    if not parts.path(name).is_file():
+        start, solved = time.process_time(), model.solve(strain)
+        found = {key: getattr(solved, key) for key in _ARRAYS if key != "strain"}
+        parts.keep(name, {**found, "cpu_seconds": np.array(time.process_time() - start)})
+    return parts.read(name)
 
 
 def _about(cell: Cell, model: CellModel, box: np.ndarray, count: int, seed: int, tolerance: float) -> dict[str, Any]:

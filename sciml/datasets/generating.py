@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from sciml.datasets.layout import Layout
-from sciml.datasets.request import SPLITS, Chunk, Request, make_request
+from sciml.datasets.parts import Parts
+from sciml.datasets.request import SPLITS, Request, make_request
 from sciml.datasets.solving import measure_error, solve_chunk
 from sciml.datasets.store import Content, FieldArray, checked_file, write_file
 from sciml.datasets.workers import Ways, run_elsewhere
 from sciml.errors import OptionError, OutputError
-from sciml.files import hdf5_file, write_json
 from sciml.launching import n_processes
 from sciml.problem import Problem
 from sciml.solvers.base import Progress, package_versions
@@ -155,7 +152,7 @@ def generate(
     found = _finished(path, request, force)
     if found is not None:
         return found
-    parts = _Parts(path, request, force)
+    parts = Parts(path, request.as_json(), force)
     show = report or (lambda progress: None)
     with closing(parts):
         solved = _solve_missing(request, parts, Ways(workers, scheduler), show)
@@ -179,65 +176,9 @@ def _finished(path: Path, request: Request, force: bool) -> Generation | None:
         return Generation(path, request.sizes, str(own.attrs["checksum"]), error, cpu_seconds, 0)
 
 
-class _Parts:
-    """Finished pieces of a data set in a folder beside it."""
-
-    def __init__(self, path: Path, request: Request, force: bool) -> None:
-        self.folder = path.with_name(f"{path.name}.parts")
-        if not path.parent.is_dir():
-            raise OutputError(f"The folder {path.parent} does not exist; make it first.")
-        known = self.folder / "request.json"
-        if known.is_file() and json.loads(known.read_text(encoding="utf-8")) != request.as_json():
-            if not force:
-                raise OutputError(
-                    f"{self.folder} holds pieces of another request; run that one again to finish it, remove the "
-                    f"folder, or give --force."
-                )
-            self.remove()
-        self.folder.mkdir(exist_ok=True)
-        # The system frees the lock when the process ends, however it ends.
-        self._lock = open(self.folder / "lock", "w")  # noqa: SIM115
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise OutputError(f"Another process is writing {path}; wait for it, or end it.") from error
-        if not known.is_file():
-            write_json(known, request.as_json())
-
-    def path(self, chunk: Chunk) -> Path:
-        """The file of one chunk."""
-        return self.folder / f"{chunk.name}.h5"
-
-    def keep(self, chunk: Chunk, arrays: dict[str, np.ndarray]) -> None:
-        """Write one chunk."""
-        with hdf5_file(self.path(chunk)) as file:
-            for name, values in arrays.items():
-                file.create_dataset(name, data=values)
-
-    def read(self, chunk: Chunk) -> dict[str, np.ndarray]:
-        """Read one chunk."""
-        with h5py.File(self.path(chunk), "r") as file:
-            return {name: item[()] for name, item in file.items()}
-
-    def label_error(self, measure: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
-        """The error of the labels, measured once."""
-        known = self.folder / "label_error.json"
-        if not known.is_file():
-            write_json(known, measure())
-        return json.loads(known.read_text(encoding="utf-8"))
-
-    def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder)
-
-    def close(self) -> None:
-        """Let another process write."""
-        self._lock.close()
-
-
-def _solve_missing(request: Request, parts: _Parts, ways: Ways, report: Report) -> int:
+def _solve_missing(request: Request, parts: Parts, ways: Ways, report: Report) -> int:
     """Solve the chunks that are not there; how many members that were."""
-    missing = [chunk for chunk in request.chunks() if not parts.path(chunk).is_file()]
+    missing = [chunk for chunk in request.chunks() if not parts.path(chunk.name).is_file()]
     total = sum(request.sizes.values())
     waiting = sum(chunk.last - chunk.first for chunk in missing)
     done = total - waiting
@@ -248,12 +189,12 @@ def _solve_missing(request: Request, parts: _Parts, ways: Ways, report: Report) 
 
     if ways.here:
         for chunk in missing:
-            parts.keep(chunk, solve_chunk(content, chunk.split, chunk.seed, chunk.first, chunk.last, tell))
+            parts.keep(chunk.name, solve_chunk(content, chunk.split, chunk.seed, chunk.first, chunk.last, tell))
             done += chunk.last - chunk.first
         return waiting
     with closing(run_elsewhere(ways, content, missing)) as run:
         for chunk, arrays in run:
-            parts.keep(chunk, arrays)
+            parts.keep(chunk.name, arrays)
             done += chunk.last - chunk.first
             tell(Progress("members"))
     return waiting
@@ -278,10 +219,10 @@ def _measured(request: Request, report: Report) -> dict[str, Any] | None:
     }
 
 
-def _gathered(request: Request, parts: _Parts) -> tuple[Content, float]:
+def _gathered(request: Request, parts: Parts) -> tuple[Content, float]:
     """All chunks as one content, and the CPU seconds of their solves."""
     chunks = list(request.chunks())
-    found = [parts.read(chunk) for chunk in chunks]
+    found = [parts.read(chunk.name) for chunk in chunks]
     joined = {name: np.concatenate([part[name] for part in found]) for name in found[0]}
     seeds = np.concatenate([np.full(chunk.last - chunk.first, chunk.seed) for chunk in chunks])
     layout = request.layout
