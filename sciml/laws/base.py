@@ -89,6 +89,17 @@ class Law(ABC):
         """
         return {}
 
+    def local_fields(self, strain: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """What a law that was learned from a cell makes of its inside under strains (n, 3).
+
+        Returns
+        -------
+        fluctuation : (n, n_dofs) array
+        stress : (n, n_points, 3) array
+            Or None in place of both, of a law that knows of no cell.
+        """
+        return None
+
     def stress_torch(self, strain: Any) -> Any:
         """Stress (…, 3) of a torch tensor of strains (…, 3), differentiable.
 

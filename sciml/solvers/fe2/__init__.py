@@ -118,7 +118,7 @@ class Fe2Solver(Solver):
         solved = time.perf_counter()
         places = _nearest(system.elements.points, _places(options.micro_at))
         if context.folder is not None and len(places) and cell is not None and end.steps:
-            _write_cells(context.folder, cell, end.strain, places)
+            _write_cells(context.folder, cell, law, end.strain, places)
         trust = law.trust(end.strain) if len(end.strain) else {}
         status = "converged" if end.complete else "budget_reached"
         return Solution(
@@ -211,15 +211,16 @@ def _nearest(points: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.unique(distances.argmin(axis=1)) if len(places) else np.zeros(0, dtype=int)
 
 
-def _write_cells(folder: Path, cell: CellModel, strain: np.ndarray, places: np.ndarray) -> None:
-    """Displacement, strain and stress in the cells of some macroscopic points."""
+def _write_cells(folder: Path, cell: CellModel, law: Law, strain: np.ndarray, places: np.ndarray) -> None:
+    """Displacement, strain and stress in the cells of some macroscopic points; beside them, what a learned law says."""
     from sciml.laws.showing import write_cell
 
-    result = cell.solve(strain[places])
+    result, learned = cell.solve(strain[places]), law.local_fields(strain[places])
     for row, place in enumerate(places):
-        write_cell(
-            folder / f"micro_{place}.vtu", cell, strain[place], result.fluctuation[row], result.local_stress[row]
-        )
+        own = strain[place]
+        write_cell(folder / f"micro_{place}.vtu", cell, own, result.fluctuation[row], result.local_stress[row])
+        if learned is not None:
+            write_cell(folder / f"micro_{place}_learned.vtu", cell, own, learned[0][row], learned[1][row])
 
 
 def _field(problem: Problem, mesh: MeshData, system: MacroSystem, end: Equilibrium) -> Any:

@@ -133,6 +133,11 @@ class EquinoLaw(Law):
         made = np.stack(law) if law else np.zeros_like(stress)
         return CellFields(model.displacement(strain, fluctuation), fluctuation, stress, made)
 
+    def local_fields(self, strain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Fluctuation and branch of stresses under the strains (m, 3)."""
+        fields = self.fields(strain)
+        return fields.fluctuation, fields.stress
+
     def trust(self, strain: np.ndarray) -> dict[str, np.ndarray]:
         """How far to trust the law at strains (m, 3), without a true solution.
 

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import h5py
+import meshio
 import numpy as np
 import pytest
 import torch
@@ -70,6 +71,16 @@ def test_read_again_it_is_the_same(data, folder, tmp_path):
     one, other = (law_in(place).evaluate(strains(data)) for place in (folder, tmp_path))
     assert np.array_equal(one.tangent, other.tangent)
     assert load_law(str(folder)).cell == load_problem("rve/disc").model().digest
+
+
+def test_cells_in_a_solid_are_written_by_finite_elements_and_as_learned(folder, tmp_path):
+    problem = load_problem("solid/cook_two_scale")
+    solution = solve(problem, "fe2", micro=str(folder), outside="fe", micro_at="24,30", folder=tmp_path)
+    ((number, *_),) = solution.details["micro_at"]
+    full, learned = (meshio.read(tmp_path / f"micro_{number}{kind}.vtu") for kind in ("", "_learned"))
+    for name in ("strain", "stress"):
+        apart = full.cell_data[name][0] - learned.cell_data[name][0]
+        assert 0 < np.linalg.norm(apart) < 0.2 * np.linalg.norm(full.cell_data[name][0])
 
 
 def test_a_solid_takes_it(folder):
