@@ -72,7 +72,7 @@ class Convolution(nn.Module, ABC):
 
     @classmethod
     def default_ranks(cls, inputs: int, outputs: int, kernel: tuple[int, ...]) -> tuple[int, ...]:
-        """Ranks where none are given; never dearer than the dense kernel."""
+        """Ranks where none are given; not dearer than the dense kernel where a rank of 1 is not."""
         return ()
 
     @classmethod
