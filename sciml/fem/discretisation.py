@@ -336,7 +336,7 @@ class Discretisation:
 
     @property
     def time_factors(self) -> list[tuple[Any, fem.Form]] | None:
-        """F(0, t) as factors g_k(t), in the problem's symbols, times forms without time; None where it is no such sum."""
+        """F(0, t) as factors g_k(t), in the problem's symbols, times forms without time; None if it is no such sum."""
 
         def split() -> list[tuple[Any, fem.Form]] | None:
             problem = self.problem

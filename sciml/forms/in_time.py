@@ -21,7 +21,7 @@ _OF_PLACE = (
 SeparatedForm = list[tuple[Any, ufl.Form]]
 
 
-class _NotSeparable(Exception):
+class _InseparableError(Exception):
     """A factor that knows both place and time."""
 
 
@@ -58,7 +58,7 @@ def separated_terms(expression: Any, t: Any) -> list[tuple[Any, Any]] | None:
     (scalar,) = scalar_components(lower(ufl.as_ufl(expression)))
     try:
         return _terms(scalar, t)
-    except _NotSeparable:
+    except _InseparableError:
         return None
 
 
@@ -78,4 +78,4 @@ def _terms(node: Any, t: Any) -> list[tuple[Any, Any]]:
         bottom = _terms(below, t)
         if len(bottom) == 1:
             return [(g / bottom[0][0], a / bottom[0][1]) for g, a in _terms(above, t)]
-    raise _NotSeparable
+    raise _InseparableError
