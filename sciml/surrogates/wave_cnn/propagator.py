@@ -240,7 +240,7 @@ class Propagator(nn.Module):
             else:
                 before, now = (frame[:, None] for frame in start)
             while len(made) < frames:
-                number = at + len(made) - (start is None)
+                number = at + len(made) - int(start is None)
                 before, now = now, self.next(before, now, medium.source(number), told)
                 made.append(now)
             return torch.cat(made, dim=1)
