@@ -7,13 +7,14 @@ The frames of a linear wave without losses fulfil, whatever the step Δ between 
 and steps by central differences of any length obey the same law with another function of L. So the network is a
 symmetric operator M in place of (Δ/m)² L, by m substeps of central differences,
 
-    u⁺ + u⁻ = 2 T_m(I − M/2) (u + f/12) + 5/6 f,   M = s⁻¹ S Bᵀ B S s,   f = Δ² · source,
+    u⁺ + u⁻ = 2 T_m(I − M/2) (u + f/12) + 5/6 f,   M = S s⁻¹ Bᵀ B s S + (I − S)⁴,   f = Δ² · source,
 
 with the Chebyshev polynomial T_m and s² the nodes' shares of mass. B is a chain of convolutions without bias; after
 each the channels are multiplied by gates, which a small network makes of speed and sides, once for a trajectory. S
-is the mean with weights ¼, ½, ¼ along each axis, so that waves of two nodes, of which data know nothing, rest. The
-map is linear in state and source, reversible, and conserves a discrete energy as long as M has no eigenvalue beyond 4.
-f/12 and 5/6 f are what makes the rule exact to fourth order in the step (B. Numerov, 1924).
+is the mean with weights ¼, ½, ¼ along each axis: of waves of two or three nodes data know nothing, so they are kept
+from the network, and oscillate by the last term, which longer ones do not see. The map is linear in state and source,
+reversible, and conserves a discrete energy as long as M has no eigenvalue beyond 4. f/12 and 5/6 f are what makes the
+rule exact to fourth order in the step (B. Numerov, 1924).
 
 Absorbing sides add −s⁻¹ Dᵀ D s (u − u⁻) with another gated chain D that acts near them.
 """
@@ -27,14 +28,15 @@ import torch
 from torch import Tensor, nn
 
 from sciml.surrogates.wave_cnn.conditioning import Medium, Sides
-from sciml.surrogates.wave_cnn.layers import convolution, pointwise_convolution
+from sciml.surrogates.wave_cnn.layers import convolution, plain_convolution
 from sciml.surrogates.wave_cnn.options import WaveOptions
 
 __all__ = ["GatedChain", "Propagator", "Told"]
 
 _HIDDEN = 8
 _CONDITIONS = 3
-_QUIET = 0.1
+_QUIET, _GENTLE = 0.1, 0.1
+_ROUGH = 4
 
 
 class GatedChain(nn.Module):
@@ -68,14 +70,15 @@ class GatedChain(nn.Module):
         self.convolutions = nn.ModuleList(convolution(options, dim, a, b, mode, generator) for a, b in pairs)
         self.sizes = list(channels[1:])
         # What a gate is made of has to reach over a jump of the speed, no further.
-        self.first = convolution(options, dim, _CONDITIONS, _HIDDEN, mode, generator, dense=3, bias=True)
-        self.last = pointwise_convolution(dim, _HIDDEN, sum(self.sizes), generator)
+        self.first = plain_convolution(dim, _CONDITIONS, _HIDDEN, 3, mode, generator)
+        self.last = plain_convolution(dim, _HIDDEN, sum(self.sizes), 1, mode, generator)
         with torch.no_grad():
-            self.last.weight.mul_(0.1)
-            self.last.bias.fill_(1.0)
+            weight, bias = self.last.factors[0], self.last.bias
+            weight.mul_(_GENTLE)
+            bias.fill_(1.0)
             if quiet:
-                self.last.weight[-self.sizes[-1] :] *= _QUIET
-                self.last.bias[-self.sizes[-1] :] *= _QUIET
+                weight[-self.sizes[-1] :] *= _QUIET
+                bias[-self.sizes[-1] :] *= _QUIET
 
     def gates(self, conditions: Tensor) -> list[Tensor]:
         """Those of each convolution ``(n, channels, *grid)``."""
@@ -158,37 +161,38 @@ class Propagator(nn.Module):
     # -- the operators -----------------------------------------------------------------------------------
 
     def _square(self, chain: GatedChain, u: Tensor, gates: Sequence[Tensor], smoothed: bool) -> Tensor:
-        """s⁻¹ S Bᵀ B S s u; Bᵀ is the derivative of ½ |B v|²."""
+        """S s⁻¹ Bᵀ B s S u; Bᵀ B v is the derivative of ½ |B v|²."""
         root, training = self.weight.sqrt(), torch.is_grad_enabled()
         with torch.enable_grad():
-            v = self.free * root * u
-            v = self._smooth(v) if smoothed else v
+            v = root * (self.smooth(u) if smoothed else self.free * u)
             v = v if v.requires_grad else v.detach().requires_grad_(True)
             out = chain(v, gates)
             (back,) = torch.autograd.grad(out, v, self._signed(out), create_graph=training)
         back = back if training else back.detach()
-        return self.free / root * (self._smooth(back) if smoothed else back)
+        return self.smooth(back / root) if smoothed else self.free * back / root
 
     def _signed(self, out: Tensor) -> Tensor:
         return out
 
-    def _smooth(self, u: Tensor) -> Tensor:
-        """Means with weights ¼, ½, ¼ along each axis."""
+    def smooth(self, u: Tensor) -> Tensor:
+        """S u: means with weights ¼, ½, ¼ along each axis, mirrored at open sides and zero where it is held."""
+        u = self.free * u
         for axis in range(2, u.ndim):
             n = u.shape[axis]
             if self.periodic:
                 beside = torch.roll(u, 1, axis) + torch.roll(u, -1, axis)
             else:
-                edge = torch.zeros_like(u.narrow(axis, 0, 1))
-                beside = torch.cat([u.narrow(axis, 1, n - 1), edge], axis) + torch.cat(
-                    [edge, u.narrow(axis, 0, n - 1)], axis
-                )
+                below = torch.cat([u.narrow(axis, 1, 1), u.narrow(axis, 0, n - 1)], axis)
+                beside = below + torch.cat([u.narrow(axis, 1, n - 1), u.narrow(axis, n - 2, 1)], axis)
             u = 0.5 * u + 0.25 * beside
-        return u
+        return self.free * u
 
     def operator(self, u: Tensor, told: Told) -> Tensor:
         """M u."""
-        return self._square(self.stiffness, u, told.gates, smoothed=True)
+        rough = self.free * u
+        for _ in range(_ROUGH):
+            rough = rough - self.smooth(rough)
+        return self._square(self.stiffness, u, told.gates, smoothed=True) + rough
 
     # -- frames ------------------------------------------------------------------------------------------
 
