@@ -254,7 +254,7 @@ class _Live(TorchDispatchMode):
         self.live -= size
 
 
-def _memory(model: nn.Module, inputs: tuple[Any, ...], trained: list[Tensor]) -> tuple[int, int]:
+def _memory(model: nn.Module, inputs: tuple[Any, ...], trained: Sequence[Tensor]) -> tuple[int, int]:
     """Bytes that a pass forward keeps, and the most at a time forward and back."""
     given = {t.untyped_storage()._cdata for t in (*_tensors(inputs), *model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
@@ -280,7 +280,7 @@ def _run(model: nn.Module, inputs: tuple[Any, ...]) -> list[Tensor]:
     return _tensors(model(*inputs))
 
 
-def _gradients(model: nn.Module, inputs: tuple[Any, ...], trained: list[Tensor]) -> None:
+def _gradients(model: nn.Module, inputs: tuple[Any, ...], trained: Sequence[Tensor]) -> None:
     outputs = [t for t in _run(model, inputs) if t.requires_grad]
     if outputs:
         torch.autograd.grad(outputs, trained, [torch.ones_like(t) for t in outputs], allow_unused=True)
