@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sciml.datasets import Dataset, open_dataset
@@ -24,6 +25,7 @@ from sciml.training import Course, TrainingState
 __all__ = ["MODEL", "WaveFit", "train_waves"]
 
 MODEL = "wave_cnn"
+_MARGIN = 0.1
 
 
 class WaveFit:
@@ -109,7 +111,7 @@ class WaveFit:
                 "spacing": simulator.spacing,
                 "frames": 0 if dataset.times is None else len(dataset.times),
                 "speed": list(simulator.speed),
-                "ranges": {name: [low.tolist(), high.tolist()] for name, (low, high) in dataset.ranges.items()},
+                "ranges": {name: _widened(*ends) for name, ends in dataset.ranges.items()},
                 "data": {"file": dataset.path.name, "checksum": dataset.checksum, "sizes": dataset.sizes},
                 "label_error": dataset.label_error,
                 "seed": self.seed,
@@ -124,6 +126,12 @@ class WaveFit:
                 "versions": package_versions("sciml", "torch"),
             }
         )
+
+
+def _widened(low: np.ndarray, high: np.ndarray) -> list[list[float]]:
+    """A range with a tenth more on both sides: members drawn like the samples lie a little outside of these."""
+    margin = _MARGIN * (high - low)
+    return [(low - margin).tolist(), (high + margin).tolist()]
 
 
 def train_waves(
