@@ -182,7 +182,7 @@ class OpenSquare(Problem):
         return {"strain_energy": 0.5 * self.speed**2 * inner(grad(u), grad(u)) * dx}
 
 
-class Membrane(Problem):
+class TwoMaterials(Problem):
     """A membrane of two materials with a fixed edge, struck by a pulse.
 
     ::
@@ -249,8 +249,8 @@ def _between_slope(values):
     return 0.2 / np.cosh(values) ** 2
 
 
-class RandomMedium(Problem):
-    """A pulse in a random medium with a fault.
+class Membrane(Problem):
+    """A membrane of a random medium with a fault, struck by a pulse.
 
     ::
 
@@ -265,7 +265,7 @@ class RandomMedium(Problem):
     Parameters
     ----------
     sides : "reflecting" or "absorbing"
-    contrast : from 1 to 2
+    contrast : from 1 to 1.5
         Of the speeds on the two sides of the line.
     angle : from 0 to π
         Of the line's normal, which points to the faster side, against the x-axis.
@@ -273,15 +273,17 @@ class RandomMedium(Problem):
         How far along its normal the line is from the centre.
     place : two numbers from 0.2 to 0.8, length
         Of the source.
-    frequency : from 2 to 5, 1/time
-        Of the pulse.
+    frequency : from 2.5 to 4, 1/time
+        Of the pulse, which is over after 2.2/frequency.
     width : length
         Standard deviation of the source.
     duration : time
+        Of which data sets keep 72 frames, 0.03 apart by default; the last 42 come after all pulses.
 
     Notes
     -----
-    Good values: the defaults; 50 cells or more along an edge.
+    Good values: the defaults; 50 cells or more along an edge. Data sets are solved on as many cells as they keep, by
+    lumped linear elements in explicit steps: the error of these labels against finer cells stands in the file.
 
     When it breaks: the flux is discontinuous, so there is no strong form and collocation is refused. Cells that do not
     follow the line give first order in the gradient. Absorbing sides reflect a little where waves meet them
@@ -302,13 +304,14 @@ class RandomMedium(Problem):
         slope=_between_slope,
     )
     sides = parameter("reflecting", choices=("reflecting", "absorbing"), doc="what waves meet at the boundary")
-    contrast = parameter(1.5, between=(1.0, 2.0), doc="ratio of the speeds across the line")
+    contrast = parameter(1.5, between=(1.0, 1.5), doc="ratio of the speeds across the line")
     angle = parameter(1.1, draw=(0.0, np.pi), unit="rad", doc="direction of the line's normal")
     offset = parameter(0.1, draw=(-0.25, 0.25), unit="length", doc="distance of the line from the centre")
     place = parameter((0.4, 0.3), draw=(0.2, 0.8), unit="length", doc="place of the source")
-    frequency = parameter(3.0, above=0, draw=(2.0, 5.0), log=True, unit="1/time", doc="frequency of the pulse")
+    frequency = parameter(3.0, above=0, draw=(2.5, 4.0), log=True, unit="1/time", doc="frequency of the pulse")
     width = parameter(0.05, above=0, unit="length", doc="width of the source")
-    duration = parameter(1.0, above=0, unit="time", doc="end of the time")
+    duration = parameter(2.16, above=0, unit="time", doc="end of the time")
+    generated = {"frames": 72, "refine": 1, "degree": 1, "cell_type": "simplex", "scheme": "explicit"}
     mass = 1.0
     initial = 0.0
     initial_velocity = 0.0

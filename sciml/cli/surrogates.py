@@ -9,6 +9,7 @@ from typing import Any
 from sciml.cli.cells import evaluate_law, model_row, train_law
 from sciml.cli.console import console, progress, significant
 from sciml.cli.folder import TrainRequest, Workplace, output_folder
+from sciml.cli.waves import evaluate_simulator, train_simulator, wave_row
 from sciml.datasets import content_of, open_dataset
 from sciml.errors import OptionError
 from sciml.solution.plot import save_figure
@@ -21,6 +22,8 @@ from sciml.surrogates.operators.evaluation import Evaluation, evaluate
 from sciml.surrogates.operators.fitting import Fit, course_of
 from sciml.surrogates.operators.options import TrainingOptions
 from sciml.surrogates.operators.run import OperatorRun, load_run
+from sciml.surrogates.wave_cnn import KIND as WAVES
+from sciml.surrogates.wave_cnn import MODEL as WAVE_MODEL
 
 __all__ = ["evaluate_run", "model_rows", "print_models", "train"]
 
@@ -34,6 +37,9 @@ def train(
     """Do what a request asks for, print what came of it, and write it to a folder."""
     if content_of(Path(request.data)) == CELL:
         train_law(request, out=out, force=force, resume=resume, as_json=as_json)
+        return
+    if request.model == WAVE_MODEL:
+        train_simulator(request, out=out, force=force, resume=resume, as_json=as_json)
         return
     if request.model == CELL_MODEL:
         raise OptionError(f"Model {CELL_MODEL!r} is trained on the data of a cell, and {request.data} holds fields.")
@@ -135,6 +141,11 @@ def evaluate_run(
             )
         evaluate_law(load_cell_run(folder, device=device), folder, as_json=as_json)
         return
+    if kind_in(folder) == WAVES:
+        if split not in _SPLITS:
+            raise OptionError(f"--split {split} was given; it takes {', '.join(_SPLITS)}.")
+        evaluate_simulator(folder, data, split=split, device=device, out=out, as_json=as_json)
+        return
     if data is None:
         raise OptionError(f"{folder} holds a network over a family; say by --data on which file it is judged.")
     if split not in _SPLITS:
@@ -165,7 +176,7 @@ def model_rows() -> list[dict[str, Any]]:
                 "options": options,
             }
         )
-    return [*rows, model_row()]
+    return [*rows, wave_row(), model_row()]
 
 
 def print_models() -> None:

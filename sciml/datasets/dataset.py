@@ -184,6 +184,43 @@ class Dataset:
         columns = np.concatenate(inputs, axis=-1) if inputs else np.zeros((n, *self.grid, 0), dtype=np.float32)
         return Samples(columns, outputs, places, members, parameters, before, after, len(found))
 
+    def trajectories(self, split: str, samples: int | None = None) -> np.ndarray:
+        """All frames of a split of what runs in time, ``(n, T, *grid, c)`` in single precision.
+
+        Parameters
+        ----------
+        split : {"train", "validation", "test"}
+        samples : int, optional
+            The first ones; all by default.
+
+        Raises
+        ------
+        OptionError
+            The data do not run in time, or have fewer samples.
+        """
+        if self.times is None:
+            raise OptionError(f"{self.path} does not run in time; it has no trajectories.")
+        rows = self._rows(split)
+        if samples is not None and samples > rows.stop - rows.start:
+            raise OptionError(f"samples={samples} was given; {self.path} has {rows.stop - rows.start} to {split}.")
+        rows = slice(rows.start, rows.stop if samples is None else rows.start + samples)
+        with h5py.File(self.path, "r") as file:
+            return np.concatenate([self._column(file, entry, rows) for entry in self._about["outputs"]], axis=-1)
+
+    def members(self, split: str) -> list[Problem]:
+        """The members of a split, drawn again.
+
+        Raises
+        ------
+        OptionError
+            The data were brought in, so that nothing is known of their members.
+        """
+        rows = self._rows(split)
+        with h5py.File(self.path, "r") as file:
+            if "members" not in file["sciml"]:
+                raise OptionError(f"{self.path} holds arrays that were brought in, not members of a family.")
+            return [self.problem.draw(int(index), int(seed)) for seed, index in file["sciml/members"][rows]]
+
     def _frames(self, frames_in: int | None, frames_out: int | None) -> tuple[int, int]:
         if self.times is None:
             if frames_in is not None or frames_out is not None:

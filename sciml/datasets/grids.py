@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class BoxGrid(Grid):
     def __init__(self, problem: Problem, shape: Sequence[int]) -> None:
         self.shape = tuple(int(n) for n in shape)
         self.periodic = periodic_axes(problem)
+        self._known: tuple[tuple[Any, ...], np.ndarray] | None = None
         if len(self.shape) != problem.dim or min(self.shape) < 2:
             raise OptionError(f"A grid of {shape} nodes was asked for; {problem!r} takes {problem.dim} numbers ≥ 2.")
 
@@ -90,7 +92,10 @@ class BoxGrid(Grid):
         return [a + (b - a) * np.arange(n) / m for (a, b), n, m in zip(ends, self.shape, self.intervals)]
 
     def places(self, problem: Problem) -> np.ndarray:
-        return grid_points(self.lines(problem)).reshape(*self.shape, -1)
+        corners = (*problem.domain.lower, *problem.domain.upper)
+        if self._known is None or self._known[0] != corners:
+            self._known = corners, grid_points(self.lines(problem)).reshape(*self.shape, -1)
+        return self._known[1]
 
     def values(self, field: Field, values: Values) -> np.ndarray:
         points = self.places(field.problem).reshape(-1, len(self.shape))

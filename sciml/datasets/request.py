@@ -192,6 +192,13 @@ def make_request(
         given = (resolution,) * base.dim if isinstance(resolution, int) else tuple(resolution)
         shape = tuple(int(n) for n in given)
     outputs = None if output is None else (output,) if isinstance(output, str) else tuple(output)
+    declared = dict(base.generated)
+    declared_frames, declared_refine = declared.pop("frames", None), declared.pop("refine", None)
+    frames = declared_frames if frames is None else frames
+    if solver in (None, "fenics"):
+        options = declared | options
+        if refine is None and "cells" not in options:
+            refine = declared_refine
     layout = Layout(base, shape, frames=frames, outputs=outputs)
     name = solver or _solver_for(base, layout)
     settled = _resolution_options(layout, name, refine, options)
@@ -260,7 +267,8 @@ def _of_the_reference(layout: Layout, options: dict[str, Any]) -> dict[str, Any]
     out: dict[str, Any] = {}
     if isinstance(layout.grid, BoxGrid):
         out = {"cell_type": "tensor", "degree": 1 if layout.discontinuous else 2}
-    if layout.times is not None and not {"steps", "step", "step_tolerance"} & set(options):
+    explicit = options.get("scheme") == "explicit"  # which takes steps as long as are stable
+    if layout.times is not None and not explicit and not {"steps", "step", "step_tolerance"} & set(options):
         # Two steps while a wave of speed one crosses a cell, and each frame at the end of one.
         frames = len(layout.times)
         out["steps"] = frames * -(-2 * int(options.get("cells", 64)) // frames)

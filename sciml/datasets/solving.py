@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from sciml.datasets.request import Chunk, Request
+from sciml.registry import load_solver
 from sciml.solution import Solution
-from sciml.solvers.base import Progress
+from sciml.solvers.base import Progress, Solver
 from sciml.solvers.members import LabelErrors, measure_label_errors, solve_members
 
 __all__ = ["die_with_parent", "measure_error", "solve_chunk"]
@@ -41,11 +44,12 @@ def solve_chunk(
         ``outputs`` and ``fields`` in single precision; ``places`` where they vary; ``parameter NAME`` of what is drawn;
         ``index``; the records.
     """
-    request = Request.from_json(content)
+    request, worker = _kept(json.dumps(content, sort_keys=True))
     layout, chunk = request.layout, Chunk(split, seed, first, last)
     rows: dict[str, list[Any]] = {}
+    members = range(chunk.first, chunk.last)
     run = solve_members(
-        request.problem, range(chunk.first, chunk.last), request.solver, seed=seed, report=report, **request.options
+        request.problem, members, request.solver, seed=seed, report=report, worker=worker, **request.options
     )
     for index, solution in zip(range(first, last), run):
         member = solution.problem
@@ -64,6 +68,15 @@ def solve_chunk(
         for key, value in row.items():
             rows.setdefault(key, []).append(value)
     return {key: np.array(values) for key, values in rows.items()}
+
+
+@lru_cache(maxsize=1)
+def _kept(content: str) -> tuple[Request, Solver]:
+    """The request of the chunks that this process works on, and the solver with what their members share."""
+    request = Request.from_json(json.loads(content))
+    worker = load_solver(request.solver).for_members()
+    worker.load()
+    return request, worker
 
 
 def measure_error(

@@ -123,12 +123,12 @@ class Independent:
         out.array[:] = self.values(self.disc.u.x.array)
         return out
 
-    def residual(self, out: PETSc.Vec) -> None:
-        """F at the state of the discretisation, tested with independent functions."""
+    def residual(self, out: PETSc.Vec, form: fem.Form | None = None) -> None:
+        """F at the state of the discretisation, or another linear form, tested with independent functions."""
         full = out if self.prolongation is None else self._full
         with full.localForm() as local:
             local.set(0.0)
-        fem.petsc.assemble_vector(full, self.disc.residual)
+        fem.petsc.assemble_vector(full, self.disc.residual if form is None else form)
         full.ghostUpdate(addv=PETSc.InsertMode.ADD, mode=PETSc.ScatterMode.REVERSE)
         if self.prolongation is not None:
             self.prolongation.multTranspose(full, out)

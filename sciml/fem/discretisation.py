@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,7 @@ from sciml.fem.lattice import Lattice, lattice_of
 from sciml.fem.meshes import FEMesh, coordinate_element
 from sciml.fem.spaces import Splitting, flat, unknown_element
 from sciml.forms import check_degree, condition_value, weak_form
+from sciml.forms.in_time import separated
 from sciml.forms.stabilisation import Stabilisation, stabilisation
 from sciml.problem import MeshData, Points, Problem, part_name
 from sciml.problem.coefficients import RegionCoefficient
@@ -166,6 +168,7 @@ class Discretisation:
         self.space = fem.functionspace(self.mesh.mesh, unknown_element(problem, data.cell_type, degree))
         self.u = fem.Function(self.space, name=problem.field_name)
         self._located: dict[tuple[tuple[str, ...], int], np.ndarray] = {}
+        self._kept: dict[Any, Any] = {}
         self._places: dict[str, Points] = {}
         self._symbols = symbols_on(problem, data, degree)
         self._constants = self._bind_constants()
@@ -324,6 +327,27 @@ class Discretisation:
         moved = self._symbols.move(form)
         direction = ufl.TrialFunction(self._symbols.unknown.ufl_function_space())
         return self.bind(expand_derivatives(ufl.derivative(moved, self._symbols.unknown, direction)), [self.space] * 2)
+
+    def kept(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` returns, made once and kept when the discretisation is handed on: bound forms see new data."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+    @property
+    def time_factors(self) -> list[tuple[Any, fem.Form]] | None:
+        """F(0, t) as factors g_k(t), in the problem's symbols, times forms without time; None if it is no such sum."""
+
+        def split() -> list[tuple[Any, fem.Form]] | None:
+            problem = self.problem
+            if self.stabilised:
+                return None
+            found = separated(weak_form(problem).residual, problem.t, zero=problem.declaration.u)
+            if found is None:
+                return None
+            return [(factor, self.bind(self._symbols.move(form), [self.space])) for factor, form in found]
+
+        return self.kept("time factors", split)
 
     def set_load_factor(self, factor: float) -> None:
         """Scale loads and Neumann and Robin data by a factor between 0 and 1."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +45,7 @@ class FEMesh:
         self.mesh = _create(data, self.element, comm)
         self.input_cell = np.asarray(self.mesh.topology.original_cell_index)
         self._located: tuple[np.ndarray, np.ndarray] | None = None
+        self._tables: dict[Any, tuple[np.ndarray, np.ndarray, Any]] = {}
 
     @property
     def comm(self) -> MPI.Intracomm:
@@ -60,6 +62,19 @@ class FEMesh:
         if known is None or not np.array_equal(known[0], points):
             known = self._located = points.copy(), self.data.locate(points)
         return known[1]
+
+    def remembered(
+        self,
+        key: Any,
+        points: np.ndarray,
+        cells: np.ndarray,
+        make: Callable[[np.ndarray, np.ndarray], Any],
+    ) -> Any:
+        """What `make` returns for points in cells; the same again, as for the frames of a trajectory, costs nothing."""
+        known = self._tables.get(key)
+        if known is None or not (np.array_equal(known[0], points) and np.array_equal(known[1], cells)):
+            known = self._tables[key] = points.copy(), cells.copy(), make(points, cells)
+        return known[2]
 
     @cached_property
     def cell_of_input(self) -> np.ndarray:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import ufl
 from mpi4py import MPI
 from petsc4py import PETSc
 
@@ -31,11 +32,11 @@ from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions
 from sciml.fem.statics import shift_means
-from sciml.forms import analyse, depends_on_time, initial_value
+from sciml.forms import analyse, depends_on_time, initial_value, pointwise
 from sciml.forms.schemes import Scheme
 from sciml.forms.weak import damping_form, mass_form, weak_form
 
-__all__ = ["State", "System", "march", "stable_step"]
+__all__ = ["State", "System", "march", "stable_step", "surely_stable_step"]
 
 _NEWTON_STEPS = 25
 _POWER_STEPS = 200
@@ -90,8 +91,8 @@ class System:
         self.problem = problem = discretisation.problem
         self.counts = Counts()
         self.independent = Independent(discretisation)
-        self.mass = self._matrix(mass_form(problem))
-        self.damping = self._plain_damping = self._matrix(damping_form(problem))
+        self.mass = self._matrix("mass", mass_form(problem))
+        self.damping = self._plain_damping = self._matrix("damping", damping_form(problem))
         form = weak_form(problem)
         self._fixed_stiffness = linear and not depends_on_time(form.jacobian, problem.t)
         self._fixed_load = self._fixed_stiffness and not depends_on_time(form.residual, problem.t)
@@ -107,6 +108,8 @@ class System:
         self._stiffness_known = False
         self._upwind: Any = None
         self._constant_load: Any = None
+        self._factored_loads: list[tuple[Any, Any]] | None = None
+        self._amplitudes: dict[float, np.ndarray] = {}
         self._step_matrix: Any = None
         self._step_key: Any = None
         self._solver: LinearSolver | None = None
@@ -145,10 +148,11 @@ class System:
 
     # -- operators -----------------------------------------------------------------------------------------------
 
-    def _matrix(self, form: Any) -> Any:
+    def _matrix(self, name: str, form: Any) -> Any:
         if form is None:
             return None
-        return self.independent.matrix(self.disc.bilinear(form)).assemble()
+        bound = self.disc.kept(name, lambda: self.disc.bilinear(form))
+        return self.independent.matrix(bound).assemble()
 
     def update_damping(self, u: Any, t: float) -> None:
         """Add to C what stabilisation does, at a state and an instant; once for a steady wind."""
@@ -175,11 +179,45 @@ class System:
 
     def _load_at(self, t: float) -> Any:
         """F(0, t) of a linear law."""
-        if self._constant_load is None or not self._fixed_load:
+        if self._constant_load is not None and self._fixed_load:
+            return self._constant_load
+        self._constant_load = self._constant_load or self.vector()
+        if self._fixed_load or self.disc.time_factors is None:
             self.disc.u.x.array[:] = 0.0
-            self._constant_load = self._constant_load or self.vector()
             self._assemble(t, self._constant_load)
+            return self._constant_load
+        self._constant_load.set(0.0)
+        for amplitude, vector in zip(self._amplitudes_at(t), self._loads(), strict=True):
+            self._constant_load.axpy(amplitude, vector)
         return self._constant_load
+
+    def _loads(self) -> list[Any]:
+        """The parts of a load that is a sum of products of a function of time and a vector; assembled once."""
+        if self._factored_loads is None:
+            self._factored_loads = []
+            for _, form in self.disc.time_factors or ():
+                vector = self.vector()
+                self.independent.residual(vector, form)
+                self._factored_loads.append(vector)
+        return self._factored_loads
+
+    def _amplitudes_at(self, t: float) -> np.ndarray:
+        if t not in self._amplitudes:
+            self.foresee([t])
+        return self._amplitudes[t]
+
+    def foresee(self, instants: list[float]) -> None:
+        """Evaluate at once what loads do at some instants, where they are functions of time times vectors."""
+        if not self._fixed_stiffness or self._fixed_load or not self.disc.time_factors:
+            return
+        problem = self.problem
+        places = np.broadcast_to(problem.domain.lower, (len(instants), problem.dim))
+        points = np.column_stack([places, instants])
+        factors = problem.derived(
+            "time factors", lambda: ufl.as_vector([factor for factor, _ in self.disc.time_factors or ()])
+        )
+        rows = pointwise(problem, factors, key="time factors").at(points).reshape(len(instants), -1)
+        self._amplitudes |= dict(zip(instants, rows, strict=True))
 
     def _assemble(self, t: float, out: Any) -> None:
         self.disc.set_time(t)
@@ -318,6 +356,7 @@ def march(system: System, scheme: Scheme, steps: int) -> Iterator[State]:
     step = time.duration / steps
     advance = {"theta": _theta, "bdf2": _bdf2, "newmark": _newmark, "generalised_alpha": _newmark}.get(scheme.name)
     stepper = _Explicit(system, step) if advance is None else advance(system, scheme, step)
+    system.foresee([time.start + k * step for k in range(steps + 1)])
     stepper.start(state)
     yield state
     for k in range(1, steps + 1):
@@ -497,3 +536,15 @@ def stable_step(system: System) -> float:
             break
         previous = largest
     return float(2 / np.sqrt(largest)) if largest > 0 else np.inf
+
+
+def surely_stable_step(system: System) -> float:
+    """A stable step without iterations: λ is at most the largest row sum of |M⁻¹ ∂F/∂u| with lumped M."""
+    mass = system.lumped_mass()
+    state = initial_state(system, system.problem.time.start)
+    stiffness = system.stiffness(state.u, state.t)
+    first, _, values = stiffness.getValuesCSR()
+    sums = np.add.reduceat(np.abs(values), first[:-1]) / mass if len(mass) else np.zeros(1)
+    sums[system.constrained[system.constrained < len(sums)]] = 0.0
+    largest = system.disc.comm.allreduce(float(sums.max(initial=0.0)), op=MPI.MAX)
+    return 2 / largest**0.5 if largest > 0 else np.inf

@@ -15,7 +15,7 @@ from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions, together
 from sciml.fem.meshes import FEMesh
 from sciml.fem.statics import Report, StaticReport
-from sciml.fem.stepping import System, march, stable_step
+from sciml.fem.stepping import System, march, stable_step, surely_stable_step
 from sciml.forms import Analysis
 from sciml.forms.balance import components_without_start
 from sciml.forms.schemes import choose_scheme
@@ -23,8 +23,9 @@ from sciml.problem.evolution import interpolation_weights
 
 __all__ = ["Trajectory", "common_instants", "solve_evolution"]
 
-_SAFETY = 0.9
 _EIGHTHS = 8
+_SAME = 1e-12
+"""Of the whole time: so near to an instant that is kept, nothing is interpolated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +53,19 @@ class Trajectory:
 
     def at(self, instant: float) -> FEFunction | FEFunctions:
         """The state at any time of the interval, by cubic interpolation between the four nearest instants."""
+        nearest = int(np.argmin(np.abs(self.times - instant)))
+        if abs(self.times[nearest] - instant) <= _SAME * (self.times[-1] - self.times[0]):
+            return self._function([states[nearest] for states in self.states])
         first = int(np.clip(np.searchsorted(self.times, instant) - 2, 0, max(0, len(self.times) - 4)))
         nodes = slice(first, first + 4)
-        weights, parts = interpolation_weights(self.times[nodes], instant), []
-        for space, states in zip(self.spaces, self.states, strict=True):
+        weights = interpolation_weights(self.times[nodes], instant)
+        return self._function([weights @ states[nodes] for states in self.states])
+
+    def _function(self, values: list[np.ndarray]) -> FEFunction | FEFunctions:
+        parts = []
+        for space, own in zip(self.spaces, values, strict=True):
             function = fem.Function(space)
-            function.x.array[:] = weights @ states[nodes]
+            function.x.array[:] = own
             parts.append(FEFunction(self.mesh, function))
         return together(parts)
 
@@ -79,7 +87,8 @@ def solve_evolution(
     options
         With ``scheme, theta, rho_infinity, snapshots, linear_solver, tolerance``.
     steps : int or None
-        Number of steps; None takes nine tenths of the longest stable step (scheme=explicit).
+        Number of steps; None takes steps that are surely stable (scheme=explicit), a multiple of the
+        intervals between the states kept.
     report : callable
         Takes a line of text.
     control : Control, optional
@@ -92,22 +101,24 @@ def solve_evolution(
     """
     problem = disc.problem
     scheme = choose_scheme(problem, options.scheme, options.theta, options.rho_infinity)
+    # Explicit steps solve no system: nothing about it needs to be known.
+    implicit = scheme.name != "explicit"
     choice = choose_linear_solver(
         options.linear_solver,
-        symmetric=bool(analysis.symmetric),
-        definite=bool(analysis.monotone),
+        symmetric=implicit and bool(analysis.symmetric),
+        definite=implicit and bool(analysis.monotone),
         dim=problem.dim,
         n_dofs=disc.n_dofs,
         fields=len(problem.layout),
-        lattice=_takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
+        lattice=implicit and _takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
         processes=disc.comm.size,
     )
     scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients
     system = System(disc, choice, linear=bool(analysis.linear), tolerance=options.tolerance, scaled=scaled)
     if control is not None:
         return _solve_adaptively(system, control, options.snapshots, report)
-    if scheme.name == "explicit":
-        steps = _stable_steps(system, steps)
+    if not implicit:
+        steps = _stable_steps(system, steps, options.snapshots - 1)
     assert steps is not None
     kept = set(np.unique(np.round(np.linspace(0, steps, min(options.snapshots, steps + 1))).astype(int)))
     if steps % _EIGHTHS == 0:
@@ -170,11 +181,14 @@ def _solve_adaptively(
     return _trajectory(wanted, states, interpolated=True), outcome, len(taken)
 
 
-def _stable_steps(system: System, steps: int | None) -> int:
-    limit = stable_step(system)
-    duration = system.problem.time.duration
+def _stable_steps(system: System, steps: int | None, intervals: int) -> int:
+    """The number given if it is stable; else the least that is, a multiple of the intervals between kept states."""
+    duration, sure = system.problem.time.duration, surely_stable_step(system)
     if steps is None:
-        return max(1, int(np.ceil(duration / (_SAFETY * limit))))
+        return intervals * max(1, int(np.ceil(duration / sure / intervals)))
+    if duration / steps <= sure:
+        return steps
+    limit = stable_step(system)
     if duration / steps > limit:
         raise OptionError(
             f"A step of {duration / steps:.4g} is beyond the stability limit {limit:.4g} of scheme=explicit on this "

@@ -156,11 +156,11 @@ def _check_law_is_finite(problem: Problem, analysis: Analysis) -> None:
         return
     law = balance(problem)
     generator = np.random.default_rng(0)
-    load = pointwise(problem, law.load)
+    load = pointwise(problem, law.load, key="load")
     values = load.at(problem.domain.sample(256, generator))
     if not np.isfinite(values).all():
         raise ConditionError(f"The load of {problem!r} is not finite inside the domain.")
-    flux = pointwise(problem, law.flux)
+    flux = pointwise(problem, law.flux, key="flux")
     x, jet = random_states(problem, 16, flux.keys)
     with torch.no_grad():
         if not bool(torch.isfinite(flux(x, jet)).any()):

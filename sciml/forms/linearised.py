@@ -40,7 +40,7 @@ def separated_law(problem: Problem) -> tuple[list[Any], Any, Any]:
 
 def jacobian_entries(problem: Problem) -> list[Any]:
     """Entries of M = ∂(flux, reaction)/∂(∇u, u) as lowered UFL, row-major."""
-    return entries_of(*separated_law(problem))
+    return problem.derived("jacobian entries", lambda: entries_of(*separated_law(problem)))
 
 
 def entries_of(rows: list[Any], gradient: Any, value: Any) -> list[Any]:

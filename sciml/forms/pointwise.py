@@ -144,9 +144,11 @@ def _entry(value: Any, index: tuple[int, ...], x: torch.Tensor) -> torch.Tensor:
     return value[index] if index else value
 
 
-def pointwise(problem: Problem, expression: Any) -> PointwiseOperator:
-    """Compile any UFL expression in the problem's symbols (not cached)."""
-    return PointwiseOperator(problem, _program(problem, expression))
+def pointwise(problem: Problem, expression: Any, key: str | None = None) -> PointwiseOperator:
+    """Compile any UFL expression in the problem's symbols; with a key once for all members of a family."""
+    if key is None:
+        return PointwiseOperator(problem, _program(problem, expression))
+    return _cached(problem, ("pointwise", key), lambda: expression)
 
 
 def _program(problem: Problem, expression: Any) -> Program:

@@ -201,6 +201,8 @@ class Problem:
     """Name or file of the periodic cell whose mean stress is the law; the flux is an estimate of it then."""
     reference: ClassVar[tuple[str, Mapping[str, Any]]] = ("fenics", {})
     """The solver, and the options, that others are held against where the solution is not known."""
+    generated: ClassVar[Mapping[str, Any]] = {}
+    """How data sets are made unless said otherwise: `frames`, `refine`, and options of the reference."""
     convexity: Any = None
     """Bounds of the second derivatives of `energy`, see :func:`sciml.forms.convexity_bounds`: (λ, Λ), or a method."""
     source: str | None = None

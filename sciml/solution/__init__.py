@@ -8,7 +8,7 @@ from sciml.solution.field import ExactField, Field, NetworkField, Rule
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.gaussian_process_field import GaussianProcessEvolution, GaussianProcessField
-from sciml.solution.grid_field import GridField
+from sciml.solution.grid_field import GridEvolution, GridField
 from sciml.solution.kernel_field import KernelField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.solution import ADVICE, ErrorEstimate, Seconds, Solution, Status, load_solution
@@ -30,6 +30,7 @@ __all__ = [
     "FourierField",
     "GaussianProcessEvolution",
     "GaussianProcessField",
+    "GridEvolution",
     "GridField",
     "KernelField",
     "NetworkEvolution",

@@ -11,12 +11,16 @@ from scipy import sparse
 
 from sciml.errors import OutputError
 from sciml.problem import Box, Points, Problem
+from sciml.problem.evolution import interpolation_weights
+from sciml.solution.evolution import Evolution
 from sciml.solution.field import Field
 
 if TYPE_CHECKING:
     import h5py
 
-__all__ = ["GridField"]
+__all__ = ["GridEvolution", "GridField"]
+
+_NEAR = 4
 
 
 class GridField(Field):
@@ -158,3 +162,50 @@ class GridField(Field):
             return cls(problem, group["values"][()], degree=int(group.attrs["degree"]), periodic=periodic)
         except ValueError as error:
             raise OutputError(f"The stored grid does not fit the problem: {error}") from error
+
+
+class GridEvolution(Evolution):
+    """Values on the nodes of a regular grid at some instants; between them by polynomials through the four nearest.
+
+    Parameters
+    ----------
+    problem : Problem
+    times : (m,) array
+    values : (m, n₀, n₁, …, *shape) array
+        As of :class:`GridField`, at each instant.
+    periodic : bool
+        Whether all axes are.
+
+    Raises
+    ------
+    ValueError
+        As :class:`GridField`.
+    """
+
+    kind = "grid in time"
+
+    def __init__(self, problem: Problem, times: np.ndarray, values: np.ndarray, *, periodic: bool = False) -> None:
+        self.problem, self.times = problem, np.asarray(times, dtype=float)
+        self.values, self.periodic = np.asarray(values, dtype=float), bool(periodic)
+        if len(self.values) != len(self.times):
+            raise ValueError(f"{len(self.values)} states were given for {len(self.times)} instants.")
+        self.field_at(float(self.times[0]))
+
+    def field_at(self, instant: float) -> GridField:
+        first = int(np.clip(np.searchsorted(self.times, instant) - _NEAR // 2, 0, max(0, len(self.times) - _NEAR)))
+        nodes = slice(first, first + _NEAR)
+        weights = interpolation_weights(self.times[nodes], instant)
+        state = np.tensordot(weights, self.values[nodes], (0, 0))
+        return GridField(self.problem.at_time(instant), state, periodic=[self.periodic] * self.problem.dim)
+
+    def store(self, group: h5py.Group) -> None:
+        group.create_dataset("times", data=self.times)
+        group.create_dataset("values", data=self.values)
+        group.attrs["periodic"] = self.periodic
+
+    @classmethod
+    def restore(cls, group: h5py.Group, problem: Problem) -> GridEvolution:
+        try:
+            return cls(problem, group["times"][()], group["values"][()], periodic=bool(group.attrs["periodic"]))
+        except ValueError as error:
+            raise OutputError(f"The stored frames do not fit the problem: {error}") from error

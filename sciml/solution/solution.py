@@ -24,7 +24,7 @@ from sciml.solution.field import ExactField, Field, NetworkField
 from sciml.solution.fourier_field import FourierEvolution, FourierField
 from sciml.solution.functionals import evaluate_quantities
 from sciml.solution.gaussian_process_field import GaussianProcessEvolution, GaussianProcessField
-from sciml.solution.grid_field import GridField
+from sciml.solution.grid_field import GridEvolution, GridField
 from sciml.solution.kernel_field import KernelField
 from sciml.solution.norms import Errors, measure_errors
 from sciml.solution.vtkhdf import write_vtkhdf
@@ -44,7 +44,7 @@ RAISING = ("diverged", "outside_range")
 FORMAT = 2
 _KINDS = (
     *(FEField, NetworkField, FourierField, GridField, CellField, ExactField),
-    *(FEEvolution, NetworkEvolution, FourierEvolution, ExactEvolution),
+    *(FEEvolution, NetworkEvolution, FourierEvolution, GridEvolution, ExactEvolution),
     *(ChebyshevField, ChebyshevEvolution, KernelField),
     *(GaussianProcessField, GaussianProcessEvolution),
 )

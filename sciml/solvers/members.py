@@ -30,6 +30,7 @@ def solve_members(
     device: str = "cpu",
     throw: bool = True,
     report: Callable[[Progress], None] | None = None,
+    worker: Solver | None = None,
     **options: Any,
 ) -> Iterator[Solution]:
     """Solve members of a family, one solution after the other.
@@ -54,6 +55,8 @@ def solve_members(
         As for :func:`solve`.
     report : callable, optional
         Takes a :class:`~sciml.solvers.base.Progress` after each member.
+    worker : Solver, optional
+        What the solver's ``for_members()`` has returned, with all that it has kept of members of the same family.
     **options
         The solver's. The reference wants `cells` (boxes), and does not measure its error unless `measure_error=True`;
         :func:`measure_label_errors` measures that of a few members.
@@ -90,7 +93,9 @@ def solve_members(
         options = {**load_solver(solver).member_defaults, **options}
         member = problem.draw(indices[0], seed)
         first = member, *check_request(member, solver, options, device)
-    return _solved(problem, indices, solver, seed, device, throw, report or (lambda progress: None), options, first)
+    return _solved(
+        problem, indices, solver, seed, device, throw, report or (lambda progress: None), options, first, worker
+    )
 
 
 def _indices(members: int | Iterable[int]) -> list[int]:
@@ -111,8 +116,8 @@ def _solved(
     report: Callable[[Progress], None],
     options: Mapping[str, Any],
     first: tuple[Problem, Solver, SolverOptions] | None,
+    worker: Solver | None,
 ) -> Iterator[Solution]:
-    worker: Solver | None = None
     for done, index in enumerate(indices, 1):
         if done == 1 and first is not None:
             member, chosen, checked = first

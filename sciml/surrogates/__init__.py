@@ -26,7 +26,11 @@ def solver_in(folder: Path) -> Solver:
     """
     from sciml.surrogates.manifest import kind_in
     from sciml.surrogates.operators.solver import OperatorSolver
+    from sciml.surrogates.wave_cnn import KIND as WAVES
+    from sciml.surrogates.wave_cnn.solver import WaveSolver
 
+    if kind_in(folder) == WAVES:
+        return WaveSolver(folder)
     if kind_in(folder) == "cell":
         raise DeclarationError(
             f"{folder} holds a trained cell, which is a law and no solver; give it to the solver fe2 as micro={folder}."
@@ -64,14 +68,16 @@ def train(family: str, data: str | Path, model: str = "lsm", **options: Any) -> 
     data : path
         What :func:`sciml.generate` or `sciml generate` has written.
     model : str
-        ``"lsm"``, ``"fno"``, … over families; ``"equino"`` for periodic cells. `sciml models` lists them.
+        ``"lsm"``, ``"fno"``, … over families; ``"wave_cnn"`` over families of waves; ``"equino"`` for periodic cells.
+        `sciml models` lists them.
     **options
-        Those of :func:`~sciml.surrogates.operators.fitting.train_operator` or
-        :func:`~sciml.surrogates.equino.train_cell`: seed, device, folder, resume, and of the model.
+        Those of :func:`~sciml.surrogates.operators.fitting.train_operator`,
+        :func:`~sciml.surrogates.wave_cnn.train_waves` or :func:`~sciml.surrogates.equino.train_cell`: seed, device,
+        folder, resume, and of the model.
 
     Returns
     -------
-    OperatorRun or CellRun
+    OperatorRun, WaveRun or CellRun
 
     Raises
     ------
@@ -86,5 +92,9 @@ def train(family: str, data: str | Path, model: str = "lsm", **options: Any) -> 
     """
     from sciml.surrogates.equino import MODEL, train_cell
     from sciml.surrogates.operators.fitting import train_operator
+    from sciml.surrogates.wave_cnn import MODEL as WAVES
+    from sciml.surrogates.wave_cnn import train_waves
 
+    if model == WAVES:
+        return train_waves(family, data, **options)
     return train_cell(family, data, **options) if model == MODEL else train_operator(family, data, model, **options)

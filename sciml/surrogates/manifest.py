@@ -20,7 +20,7 @@ _MANIFEST, _WEIGHTS, _FORMAT = "manifest.json", "weights.safetensors", 1
 
 
 def kind_in(folder: Path) -> str:
-    """The kind of what was trained: ``"operator"``, a network over a family, or ``"cell"``, a law.
+    """The kind of what was trained: ``"operator"``, a network over a family; ``"wave simulator"``; ``"cell"``, a law.
 
     Raises
     ------

@@ -226,7 +226,7 @@ def test_trajectories_have_frames_of_a_periodic_grid(tmp_path):
 
 
 def test_a_wave_has_its_medium_and_what_is_drawn_as_static_inputs(tmp_path):
-    done = generate("wave/random_medium", tmp_path / "w.h5", split=(1, 1, 1), resolution=5, frames=2, check=0, refine=4)
+    done = generate("wave/membrane", tmp_path / "w.h5", split=(1, 1, 1), resolution=5, frames=2, check=0, refine=4)
     dataset = open_dataset(done.path)
     assert dataset.input_names == ["medium", "angle", "contrast", "frequency", "offset", "place[0]", "place[1]"]
     samples = dataset.samples("train")

@@ -149,9 +149,9 @@ def test_inputs_of_a_member_are_those_of_its_sample_and_exist_on_other_grids(dar
 
 
 def test_what_is_no_member():
-    family = load_problem("wave/random_medium").fixing(contrast=1.2)
+    family = load_problem("wave/membrane").fixing(contrast=1.2)
     assert belongs(family.draw(5), family) is None
-    reason = belongs(load_problem("wave/random_medium", contrast=1.4), family)
+    reason = belongs(load_problem("wave/membrane", contrast=1.4), family)
     assert "contrast = 1.4" in reason
     assert "1.2" in reason
     assert "darcy/two_phase" in belongs(load_problem("darcy/two_phase"), family)

@@ -78,7 +78,7 @@ PROMISED = {
     "thermal/convective_plate",
     "poisson/obstacles",
     "hyperelasticity/void",
-    "wave/random_medium",
+    "wave/membrane",
 }
 MESHED = {"poisson/obstacles"}
 """Problems whose members need gmsh."""

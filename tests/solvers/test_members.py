@@ -15,7 +15,7 @@ FAMILIES = {
     "darcy/two_phase": {"degree": 1, "cells": 16, "cell_type": "tensor"},
     "darcy/log_normal": {"degree": 2, "cells": 8},
     "poisson/peak": {"degree": 1, "cells": 8},
-    "wave/membrane": {"degree": 1, "cells": 10, "scheme": "explicit"},
+    "wave/two_materials": {"degree": 1, "cells": 10, "scheme": "explicit"},
     "heat/moving_source": {"degree": 1, "cells": 8, "steps": 6},
 }
 

@@ -53,7 +53,7 @@ def _membrane(slope: float) -> tuple[Problem, FluxStencil]:
         below = points[:, 1] < 0.5 + slope * (points[:, 0] - 0.5)
         return np.where(below, 0.6, 1.5) ** 2
 
-    problem = load_problem("wave/membrane", slope=slope, duration=1.2, frequency=3.0)
+    problem = load_problem("wave/two_materials", slope=slope, duration=1.2, frequency=3.0)
     load = hat_integrals(_gaussian, _CELLS)
     return problem, FluxStencil(*at_centroids(speed_squared, _CELLS), load, ricker(3.0))
 
