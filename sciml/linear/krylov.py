@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from sciml.errors import DivergenceError, OptionError, ParameterError, unknown_name
 from sciml.linear.systems import LinearSystem
@@ -177,12 +178,22 @@ def linear_solver(name: str, **options: Any) -> LinearSolver:
         raise unknown_name("linear solver", name, SOLVERS)
     module, _, attribute = SOLVERS[name].partition(":")
     factory = getattr(importlib.import_module(module), attribute)
-    known = [key for key in inspect.signature(factory).parameters if key != "self"]
+    known = inspect.signature(factory, eval_str=True).parameters
     for key in options:
         if key not in known:
             takes = f"it has {', '.join(known)}" if known else "it has none"
             raise OptionError(f"The linear solver {name} has no option {key!r}; {takes}.")
-    return factory(**options)
+    return factory(**{key: _checked(name, key, value, known[key].annotation) for key, value in options.items()})
+
+
+def _checked(solver: str, option: str, value: Any, annotation: Any) -> Any:
+    """An option's value as its annotation has it; texts of numbers are read."""
+    try:
+        config = ConfigDict(arbitrary_types_allowed=True)
+        return TypeAdapter(annotation, config=config).validate_python(value)
+    except ValidationError as error:
+        what = error.errors()[0]["msg"]
+        raise OptionError(f"{option} = {value!r} of the linear solver {solver} is not possible: {what}.") from error
 
 
 def solve(
