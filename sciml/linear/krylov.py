@@ -44,6 +44,7 @@ SOLVERS = {
     "gmg": "sciml.linear.baselines:GeometricMultigrid",
     "dst": "sciml.linear.baselines:SineTransform",
     "dcdm": "sciml.linear.dcdm:DeepConjugateDirections",
+    "learned_mg": "sciml.linear.learned:LearnedMultigrid",
 }
 """Name → module and class."""
 

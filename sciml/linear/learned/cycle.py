@@ -33,9 +33,7 @@ class Sweeper:
         Right side, solution, residual, and room.
     """
 
-    def __init__(
-        self, layout: Layout, scaled: Tensor, diagonal: Tensor, lower: Tensor, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, layout: Layout, scaled: Tensor, diagonal: Tensor, lower: Tensor, dtype: torch.dtype) -> None:
         self.layout = layout
         self.b, self.x, self.r, self.t = (layout.zeros(dtype=dtype, device=scaled.device) for _ in range(4))
         self._in = [layout.inner(line) for line in (self.b, self.x, self.r, self.t)]
@@ -115,7 +113,7 @@ def _add(out: Tensor, terms: Sequence[Term]) -> None:
 
 
 class _Way:
-    """P and Pᵀ in the scaled variables of two levels, times the root of γ."""
+    """P and Pᵀ in the scaled variables of two levels."""
 
     def __init__(
         self,
@@ -183,7 +181,8 @@ class Cycle:
     """
 
     def __init__(self, hierarchy, dtype: torch.dtype = torch.float32) -> None:
-        self._sweeps, self.levels = hierarchy.sweeps, [level.sweeper(dtype) for level in hierarchy.levels]
+        self._sweeps, self._repeats = hierarchy.sweeps, hierarchy.repeats
+        self.levels = [level.sweeper(dtype) for level in hierarchy.levels]
         self._last = _Coarsest(hierarchy.coarsest, hierarchy.places, hierarchy.inverse, dtype)
         self._ways = []
         below = [*hierarchy.levels[1:], None]
@@ -206,15 +205,22 @@ class Cycle:
             return self.layout.inner(self._last.x)
         first = self.levels[0]
         torch.mul(b, self._root, out=self.layout.inner(first.b))
-        for level, way in zip(self.levels, self._ways, strict=True):
-            level.start()
+        self._visit(0)
+        return torch.mul(self.layout.inner(first.x), self._root, out=self.layout.inner(first.t))
+
+    def _visit(self, number: int) -> None:
+        """X from b on one level."""
+        if number == len(self.levels):
+            self._last.solve()
+            return
+        level, way = self.levels[number], self._ways[number]
+        for visit in range(self._repeats[number]):
+            level.sweep() if visit else level.start()
             for _ in range(self._sweeps - 1):
                 level.sweep()
             level.residual()
             way.restrict()
-        self._last.solve()
-        for level, way in zip(reversed(self.levels), reversed(self._ways), strict=True):
+            self._visit(number + 1)
             way.correct()
             for _ in range(self._sweeps):
                 level.sweep()
-        return torch.mul(self.layout.inner(first.x), self._root, out=self.layout.inner(first.t))

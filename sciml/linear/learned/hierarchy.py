@@ -17,10 +17,12 @@ from sciml.linear.stencils import Grid, Offset
 
 __all__ = ["Hierarchy", "Level", "stencil_of"]
 
-_DIRECT = 320
+_DIRECT = 600
 """Unknowns of the coarsest system, which is solved by its pseudo-inverse."""
 _MOST_DIRECT = 4000
 """Unknowns that nothing coarser can be made of, up to which that is still done."""
+_TWICE = (1, 2)
+"""Levels that are visited several times; what lies below them hardly counts."""
 _STEPS = 7
 """Of the Lanczos iteration for the largest eigenvalue."""
 _SINGULAR = 1e-9
@@ -55,8 +57,6 @@ class Level:
         Couplings of T to the offsets before the centre.
     transfer : Transfer
         Between the unscaled variables.
-    correction : scalar tensor
-        The weight γ > 0 of the coarse correction.
     """
 
     layout: Layout
@@ -65,18 +65,17 @@ class Level:
     diagonal: Tensor
     lower: Tensor
     transfer: Transfer
-    correction: Tensor
 
     def sweeper(self, dtype: torch.dtype) -> Sweeper:
         """The same in place."""
         return Sweeper(self.layout, self.scaled, self.diagonal, self.lower, dtype)
 
     def scaled_transfer(self, root: Tensor | None) -> list[tuple[Parity, list[tuple[Offset, Tensor]]]]:
-        """√γ P in the scaled variables of this level and of the coarser one, whose D^−½ is given."""
+        """P in the scaled variables of this level and of the coarser one, whose D^−½ is given."""
         transfer, out = self.transfer, []
         wide = None if root is None else transfer.coarse.widen(root)
         for parity in transfer.parities:
-            own = self.layout.select(self.rise, transfer.coarse, transfer.halved, parity) * self.correction.sqrt()
+            own = self.layout.select(self.rise, transfer.coarse, transfer.halved, parity)
             taps = []
             for (p, tap), weight in transfer.weights.items():
                 if p == parity and weight.any():
@@ -119,17 +118,20 @@ class Level:
 
 
 class Hierarchy:
-    """All levels of a system, and B: one symmetric positive definite V-cycle.
+    """All levels of a system, and B: one symmetric positive definite cycle.
 
-    On each level ::
+    On each level, in one or two steps from x = 0 ::
 
-        x = S b,   x ← x + γ P B_coarse Pᵀ (b − A x),   x ← x + S (b − A x),   S = Tᵀ T
+        x ← x + S (b − A x),   x ← x + P B_coarse Pᵀ (b − A x),   x ← x + S (b − A x),   S = Tᵀ T
 
-    T is a lower triangular stencil with a positive diagonal, so S is symmetric positive definite whatever the network
-    says. Scaled so that the eigenvalues of S A are below 2, the cycle is too: B = 2 S − S A S + (I − S A) γ P
-    B_coarse Pᵀ (I − A S), and both terms are symmetric, the first positive definite. The coarse matrix Pᵀ A P is
-    definite as A is. An untrained T is I − L with L the part of D^−½ A D^−½ before the diagonal, the first terms of
-    symmetric Gauss–Seidel.
+    T is a lower triangular stencil with a positive diagonal, so that S is symmetric positive definite whatever the
+    network says; it is scaled so that the eigenvalues of S A are below 2. The coarse matrix is Pᵀ A P, which is
+    definite where A is, and solved exactly on the coarsest level. Then, from the coarsest level upwards, I − B A =
+    (I − S A)(I − P B_coarse Pᵀ A)(I − S A) contracts in the energy norm, as its factors do not expand and the smoother
+    contracts: B is symmetric, and positive definite.
+
+    An untrained T is I − L with L the part of D^−½ A D^−½ before the diagonal, the first terms of symmetric
+    Gauss–Seidel.
 
     Parameters
     ----------
@@ -140,6 +142,8 @@ class Hierarchy:
         Without it the cycle is the untrained one.
     sweeps : int
         Before and after each correction.
+    visits : int
+        Of the two levels below the finest: 1 for a V-cycle; 2 has the iterations of a W-cycle for less.
 
     Raises
     ------
@@ -152,9 +156,9 @@ class Hierarchy:
     """
 
     def __init__(
-        self, stencil: Tensor, layout: Layout, network: CycleNetwork | None = None, *, sweeps: int = 1
+        self, stencil: Tensor, layout: Layout, network: CycleNetwork | None = None, *, sweeps: int = 1, visits: int = 2
     ) -> None:
-        self.sweeps, self.levels = sweeps, []
+        self.sweeps, self.visits, self.levels = sweeps, visits, list[Level]()
         while True:
             known = stencil[layout.centre] > 0
             count = int(known.sum())
@@ -171,6 +175,11 @@ class Hierarchy:
             )
         self.coarsest, self.places, self.inverse = layout, torch.nonzero(known)[:, 0], _inverse(stencil, layout, known)
 
+    @property
+    def repeats(self) -> list[int]:
+        """Visits of each level."""
+        return [self.visits if number in _TWICE else 1 for number in range(len(self.levels))]
+
     def apply(self, b: Tensor) -> Tensor:
         """B b for lines ``(…, length)`` without margins, in the variables of A."""
         return self._cycle(0, b)
@@ -179,15 +188,16 @@ class Hierarchy:
         if number == len(self.levels):
             return torch.zeros_like(b).index_copy(-1, self.places, b[..., self.places] @ self.inverse)
         level = self.levels[number]
-        b = level.root * b
-        x = level.smooth(b)
-        for _ in range(self.sweeps - 1):
-            x = x + level.smooth(b - level.multiply(x))
-        # Â = D^−½ A D^−½, so residuals go back by D^½ and corrections by its inverse.
-        rest = level.transfer.restrict(level.rise * (b - level.multiply(x)))
-        x = x + level.correction * level.rise * level.transfer.prolong(self._cycle(number + 1, rest))
-        for _ in range(self.sweeps):
-            x = x + level.smooth(b - level.multiply(x))
+        b, x = level.root * b, torch.zeros_like(b)
+        for visit in range(self.repeats[number]):
+            x = level.smooth(b) if not visit else x + level.smooth(b - level.multiply(x))
+            for _ in range(self.sweeps - 1):
+                x = x + level.smooth(b - level.multiply(x))
+            # Â = D^−½ A D^−½, so residuals go back by D^½ and corrections by its inverse.
+            rest = level.transfer.restrict(level.rise * (b - level.multiply(x)))
+            x = x + level.rise * level.transfer.prolong(self._cycle(number + 1, rest))
+            for _ in range(self.sweeps):
+                x = x + level.smooth(b - level.multiply(x))
         return level.root * x
 
 
@@ -197,7 +207,7 @@ def _level(stencil: Tensor, layout: Layout, halved: tuple[bool, ...], network: C
     root = torch.where(known, torch.where(known, diagonal, 1.0).rsqrt(), 0.0)
     wide = layout.widen(root)
     scaled = torch.stack([a * root * layout.shifted(wide, o) for a, o in zip(stencil, layout.offsets, strict=True)])
-    lower, unit, correction = -scaled[: layout.centre], known.to(stencil.dtype), stencil.new_ones(())
+    lower, unit = -scaled[: layout.centre], known.to(stencil.dtype)
     relaxation, tilt = stencil.new_tensor(_START), None
     if network is not None:
         advice = network(scaled.to(next(network.parameters()).dtype), layout)
@@ -208,8 +218,7 @@ def _level(stencil: Tensor, layout: Layout, halved: tuple[bool, ...], network: C
         unit = unit * torch.exp(advice.stretch.clamp(-2, 2)).to(stencil)
         tilt = advice.tilt.to(stencil)
         relaxation = _UPPER * torch.sigmoid(advice.relaxation.to(stencil) + _logit(_START / _UPPER))
-        correction = torch.exp(advice.correction.clamp(-1, 1)).to(stencil)
-    level = Level(layout, scaled, root, unit, lower, Transfer(stencil, layout, halved, tilt), correction)
+    level = Level(layout, scaled, root, unit, lower, Transfer(stencil, layout, halved, tilt))
     scale = (relaxation / largest_eigenvalue(level)).sqrt()
     level.diagonal, level.lower = scale * unit, scale * lower
     return level

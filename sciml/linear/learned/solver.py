@@ -25,10 +25,10 @@ UNTRAINED = "untrained"
 
 
 class LearnedMultigrid(LinearSolver):
-    """One V-cycle with smoothers and transfers that a small network adapts to the coefficients of each cell.
+    """One cycle with smoothers and transfers that a small network adapts to the coefficients of each cell.
 
     The network looks at the stencil of each cell once, in the set-up; what an iteration costs are four products with
-    stencils on each level. The cycle is symmetric and positive definite by construction, whatever the weights of the
+    stencils on the finest level. The cycle is symmetric and positive definite by construction, whatever the weights of the
     network, so that plain conjugate gradients are legal: see :class:`~sciml.linear.learned.Hierarchy`.
 
     Parameters
@@ -38,6 +38,9 @@ class LearnedMultigrid(LinearSolver):
         the cycle as it is without one.
     sweeps : int
         Before and after each coarse correction.
+    cycle : {"W", "V"}
+        W visits the two levels below the finest twice, which costs little and keeps the iterations from growing
+        with the size.
     precision : {"float32", "float64"}
         Of the cycle; the outer loop is in float64 in any case.
     device : str
@@ -59,6 +62,7 @@ class LearnedMultigrid(LinearSolver):
         *,
         network: str | Path | CycleNetwork | None = None,
         sweeps: int = 1,
+        cycle: Literal["V", "W"] = "W",
         precision: Literal["float32", "float64"] = "float32",
         device: str = "cpu",
     ) -> None:
@@ -66,7 +70,10 @@ class LearnedMultigrid(LinearSolver):
             raise OptionError(f"sweeps = {sweeps} is not possible; at least 1 is needed.")
         if precision not in ("float32", "float64"):
             raise OptionError(f"precision = {precision!r} is not possible; allowed are float32 and float64.")
+        if cycle not in ("V", "W"):
+            raise OptionError(f"cycle = {cycle!r} is not possible; allowed are V and W.")
         self.network, self.sweeps, self.device = network, sweeps, device
+        self.visits = 1 if cycle == "V" else 2
         self.dtype: torch.dtype = getattr(torch, precision)
 
     def setup(self, system: LinearSystem) -> LearnedCycle:
@@ -77,7 +84,9 @@ class LearnedMultigrid(LinearSolver):
                 f"or take gamg, pyamg_sa or icc."
             )
         network = self._network(system.grid)
-        return LearnedCycle(system.grid, network, sweeps=self.sweeps, dtype=self.dtype, device=self.device)
+        return LearnedCycle(
+            system.grid, network, sweeps=self.sweeps, visits=self.visits, dtype=self.dtype, device=self.device
+        )
 
     def _network(self, grid: Grid) -> CycleNetwork | None:
         chosen = self.network if self.network is not None else _SHIPPED.get(grid.dim, UNTRAINED)
@@ -101,7 +110,7 @@ def load_cycle_network(name: str | Path) -> CycleNetwork:
     """
     manifest, tensors = read_network(name, "learned_mg")
     try:
-        network = CycleNetwork(NetworkShape(manifest["dim"], manifest["width"], manifest["reach"]))
+        network = CycleNetwork(NetworkShape(manifest["dim"], manifest["width"]))
         network.load_state_dict(tensors)
     except (KeyError, RuntimeError, OptionError) as error:
         raise OutputError(f"{name} holds a damaged network ({error}); train anew.") from error
@@ -117,8 +126,8 @@ class LearnedCycle(Prepared):
     ----------
     grid : Grid
     network : CycleNetwork or None
-    sweeps, dtype, device
-        As in :class:`LearnedMultigrid`.
+    sweeps, visits, dtype, device
+        As in :class:`LearnedMultigrid` and :class:`Hierarchy`.
 
     Attributes
     ----------
@@ -133,6 +142,7 @@ class LearnedCycle(Prepared):
         network: CycleNetwork | None = None,
         *,
         sweeps: int = 1,
+        visits: int = 2,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
     ) -> None:
@@ -141,7 +151,7 @@ class LearnedCycle(Prepared):
             # Coarser matrices keep their definiteness in float64 where coefficients differ by many orders.
             stencil = stencil_of(grid, layout, torch.float64, device)
             own = None if network is None else network.to(device)
-            self.hierarchy = Hierarchy(stencil, layout, own, sweeps=sweeps)
+            self.hierarchy = Hierarchy(stencil, layout, own, sweeps=sweeps, visits=visits)
             self._cycle = Cycle(self.hierarchy, dtype)
         self.size, self._places = len(grid.places), _line_places(grid, layout)
         self._line = torch.zeros(layout.length, dtype=dtype, device=device)

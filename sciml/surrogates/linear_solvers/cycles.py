@@ -113,7 +113,7 @@ class CycleTraining:
         self.options, self.seed, self.device = options, seed, device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = CycleNetwork(NetworkShape(len(options.cells), options.width, options.reach)).to(device)
+            self.network = CycleNetwork(NetworkShape(len(options.cells), options.width)).to(device)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate)
         self.done, self.losses = 0, list[float]()
 
@@ -151,7 +151,7 @@ class CycleTraining:
         assert grid is not None
         layout = Layout(grid.shape)
         stencil = stencil_of(grid, layout, torch.float64, self.device)
-        hierarchy = Hierarchy(stencil, layout, self.network, sweeps=options.sweeps)
+        hierarchy = Hierarchy(stencil, layout, self.network)
         unknowns = layout.pack(torch.as_tensor(grid.fluid).to(self.device, torch.float64))
         x = rough_solutions(layout, options.batch, generator).to(self.device) * unknowns
         return iteration_loss(hierarchy, stencil, layout, x, options.iterations)
@@ -159,7 +159,7 @@ class CycleTraining:
     def about(self) -> dict[str, Any]:
         """What makes the network again, besides its weights."""
         shape = self.network.shape
-        return {"dim": shape.dim, "width": shape.width, "reach": shape.reach, "cells": list(self.options.cells)}
+        return {"dim": shape.dim, "width": shape.width, "cells": list(self.options.cells)}
 
     def findings(self) -> dict[str, Any]:
         """Nothing beside the loss; what the cycle is worth is measured by the suite."""
