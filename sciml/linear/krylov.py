@@ -96,6 +96,10 @@ class Prepared(ABC):
     def apply(self, r: np.ndarray) -> np.ndarray:
         """Z ≈ A⁻¹ r in float64 for r ``(n,)``; r stays as it is, and z is the caller's."""
 
+    def apply_to(self, r: np.ndarray, z: np.ndarray) -> None:
+        """The same into an array of the caller; r may be read-only."""
+        z[:] = self.apply(r)
+
     def iterate(self, system: LinearSystem, b: np.ndarray, tolerance: float, max_iterations: int) -> Iteration:
         """Solve A x = b from x = 0."""
         if self.symmetric and not self.flexible:

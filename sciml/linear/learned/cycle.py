@@ -34,7 +34,7 @@ class Sweeper:
     """
 
     def __init__(self, layout: Layout, scaled: Tensor, diagonal: Tensor, lower: Tensor, dtype: torch.dtype) -> None:
-        self.layout = layout
+        self.layout, self.dtype = layout, dtype
         self.b, self.x, self.r, self.t = (layout.zeros(dtype=dtype, device=scaled.device) for _ in range(4))
         self._in = [layout.inner(line) for line in (self.b, self.x, self.r, self.t)]
         self._couplings = [
@@ -48,6 +48,12 @@ class Sweeper:
         wide = [(layout.widen(k), tuple(-o for o in offset)) for k, offset in before]
         self._back = [(layout.shifted(k, o), layout.shifted(self.t, o)) for k, o in wide]
         self._ahead = [[(k, layout.shifted(line, o)) for k, o in before] for line in (self.b, self.r)]
+
+    def scale(self, factor: float) -> None:
+        """Multiply T."""
+        self._diagonal.mul_(factor)
+        for weights, _ in (*self._ahead[0], *self._back):
+            weights.mul_(factor)
 
     def residual(self) -> None:
         """R = b − Â x."""
@@ -72,8 +78,8 @@ class Sweeper:
         x.addcmul_(t, self._diagonal)
         _add(x, self._back)
 
-    def largest_eigenvector(self, start: Tensor, steps: int) -> tuple[Tensor, float]:
-        """Of T Â Tᵀ by Lanczos steps from `start` ``(length,)``: a vector, and a bound relative to its Ritz value.
+    def largest_eigenvector(self, start: Tensor, steps: int) -> tuple[Tensor, float, float]:
+        """Of T Â Tᵀ by Lanczos steps from `start` ``(length,)``: a vector, its Ritz value, and a bound.
 
         An eigenvalue lies within the residual of the Ritz value.
         """
@@ -104,7 +110,8 @@ class Sweeper:
         found = torch.zeros_like(basis[0])
         for weight, vector in zip(top.tolist(), basis[:m], strict=True):
             found.add_(vector, alpha=weight)
-        return found, 1.0 + betas[-1] * abs(float(top[-1])) / float(values[-1])
+        value = float(values[-1])
+        return found, value, value + betas[-1] * abs(float(top[-1]))
 
 
 def _add(out: Tensor, terms: Sequence[Term]) -> None:

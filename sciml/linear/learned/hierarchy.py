@@ -57,6 +57,8 @@ class Level:
         Couplings of T to the offsets before the centre.
     transfer : Transfer
         Between the unscaled variables.
+    made : Sweeper or None
+        The level in place, in float32, where no derivatives are wanted.
     """
 
     layout: Layout
@@ -65,9 +67,12 @@ class Level:
     diagonal: Tensor
     lower: Tensor
     transfer: Transfer
+    made: Sweeper | None = None
 
     def sweeper(self, dtype: torch.dtype) -> Sweeper:
         """The same in place."""
+        if self.made is not None and self.made.dtype == dtype:
+            return self.made
         return Sweeper(self.layout, self.scaled, self.diagonal, self.lower, dtype)
 
     def scaled_transfer(self, root: Tensor | None) -> list[tuple[Parity, list[tuple[Offset, Tensor]]]]:
@@ -219,8 +224,12 @@ def _level(stencil: Tensor, layout: Layout, halved: tuple[bool, ...], network: C
         tilt = advice.tilt.to(stencil)
         relaxation = _UPPER * torch.sigmoid(advice.relaxation.to(stencil) + _logit(_START / _UPPER))
     level = Level(layout, scaled, root, unit, lower, Transfer(stencil, layout, halved, tilt))
-    scale = (relaxation / largest_eigenvalue(level)).sqrt()
+    sweeper = level.sweeper(torch.float32)
+    scale = (relaxation / largest_eigenvalue(level, sweeper)).sqrt()
     level.diagonal, level.lower = scale * unit, scale * lower
+    if not torch.is_grad_enabled():
+        sweeper.scale(float(scale))
+        level.made = sweeper
     return level
 
 
@@ -228,17 +237,18 @@ def _logit(share: float) -> float:
     return float(torch.logit(torch.tensor(share, dtype=torch.float64)))
 
 
-def largest_eigenvalue(level: Level, steps: int = _STEPS) -> Tensor:
+def largest_eigenvalue(level: Level, sweeper: Sweeper, steps: int = _STEPS) -> Tensor:
     """A bound of the largest eigenvalue of S Â by a few Lanczos steps; differentiable as a Rayleigh quotient."""
     with torch.no_grad():
         # Rough, so that no rough eigenvector is orthogonal to it.
-        places = torch.arange(level.layout.length, device=level.root.device)
-        rough = torch.frac(torch.sin(12.9898 * places.double()) * 43758.5453) - 0.5
-        start = torch.where(level.root > 0, rough, 0.0).float()
-        vector, share = level.sweeper(torch.float32).largest_eigenvector(start, steps)
-        v = vector.to(level.scaled)
+        places = torch.arange(level.layout.length, device=level.root.device, dtype=torch.float32)
+        rough = torch.frac(torch.sin(12.9898 * (places % 4093)) * 437.5453) - 0.5
+        vector, value, bound = sweeper.largest_eigenvector(torch.where(level.root > 0, rough, 0.0), steps)
+    if not torch.is_grad_enabled():
+        return level.scaled.new_tensor(bound)
+    v = vector.to(level.scaled)
     image = level.smooth_back(v)
-    return share * (image * level.multiply(image)).sum() / (v * v).sum()
+    return bound / value * (image * level.multiply(image)).sum() / (v * v).sum()
 
 
 def _inverse(stencil: Tensor, layout: Layout, known: Tensor) -> Tensor:

@@ -153,28 +153,31 @@ class LearnedCycle(Prepared):
             own = None if network is None else network.to(device)
             self.hierarchy = Hierarchy(stencil, layout, own, sweeps=sweeps, visits=visits)
             self._cycle = Cycle(self.hierarchy, dtype)
-        self.size, self._places = len(grid.places), _line_places(grid, layout)
-        self._line = torch.zeros(layout.length, dtype=dtype, device=device)
-        self._index = torch.as_tensor(self._places, device=device)
+        self.size, self._shape = len(grid.places), grid.shape
+        self._places = torch.as_tensor(_line_places(grid, layout), device=device)
+        # Whole grids are copied row by row, which is faster than by places.
         self._whole = self.size == int(np.prod(grid.shape))
-        self._inner, self._shape = layout.unpack(self._line), grid.shape
+        self._line = torch.zeros(layout.length, dtype=dtype, device=device)
 
     def apply(self, r: np.ndarray) -> np.ndarray:
         """B r in float64 for residuals ``(n,)`` of the unknowns."""
         out = np.empty(self.size)
-        self.apply_to(torch.from_numpy(r), torch.from_numpy(out))
+        self.apply_to(r, out)
         return out
 
-    def apply_to(self, r: torch.Tensor, out: torch.Tensor) -> None:
-        """The same from one tensor ``(n,)`` into another, of any precision; no memory in between is made."""
-        # Whole grids are copied row by row, which is faster than by places.
-        with torch.no_grad():
-            if self._whole:
-                self._inner.copy_(r.view(self._shape))
-                out.view(self._shape).copy_(self._cycle.layout.unpack(self._cycle.run(self._line)))
-            else:
-                self._line[self._index] = r.to(self._line)
-                out.copy_(self._cycle.run(self._line)[self._index])
+    def apply_to(self, r: np.ndarray, z: np.ndarray) -> None:
+        """B r into an array of the caller, with no memory in between."""
+        layout, line = self._cycle.layout, self._line
+        if line.device.type != "cpu":
+            line[self._places] = torch.tensor(r).to(line)
+            z[:] = self._cycle.run(line)[self._places].cpu().numpy()
+        elif self._whole:
+            layout.unpack(line).numpy()[...] = r.reshape(self._shape)
+            z.reshape(self._shape)[...] = layout.unpack(self._cycle.run(line)).numpy()
+        else:
+            places = self._places.numpy()
+            line.numpy()[places] = r
+            z[:] = self._cycle.run(line).numpy()[places]
 
 
 def _line_places(grid: Grid, layout: Layout) -> np.ndarray:
