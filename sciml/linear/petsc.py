@@ -11,7 +11,7 @@ import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
 from sciml.environment import require
-from sciml.errors import DivergenceError, UnsupportedError
+from sciml.errors import DivergenceError, ScimlError, UnsupportedError
 from sciml.linear.krylov import Iteration, LinearSolver, Prepared
 from sciml.linear.stencils import Grid
 from sciml.linear.systems import LinearSystem
@@ -38,6 +38,8 @@ class PythonPreconditioner:
     ----------
     prepared : Prepared or None
         After the set-up.
+    failure : ScimlError or None
+        What was wrong with the system.
 
     Notes
     -----
@@ -55,12 +57,18 @@ class PythonPreconditioner:
     ) -> None:
         self.solver, self.shape, self.free, self.system = solver, shape, free, system
         self.prepared: Prepared | None = None
+        self.failure: ScimlError | None = None
 
     def setUp(self, pc: Any) -> None:
         """Set the solver up; called by PETSc when the matrix has changed."""
         self.destroy(pc)
-        system = self.system if self.system is not None else self._read(pc.getOperators()[1])
-        self.prepared = self.solver.setup(system)
+        try:
+            system = self.system if self.system is not None else self._read(pc.getOperators()[1])
+            self.prepared = self.solver.setup(system)
+        except ScimlError as error:
+            # PETSc hands on a number alone.
+            self.failure = error
+            raise
 
     def _read(self, matrix: Any) -> LinearSystem:
         rows, columns, entries = matrix.getValuesCSR()
@@ -149,7 +157,7 @@ def solve_by_petsc(
     UnsupportedError
         The solver cannot do this system.
     DivergenceError
-        PETSc failed.
+        PETSc failed, in words where it is known why.
     """
     require()
     PETSc: Any = import_module("petsc4py.PETSc")
@@ -173,9 +181,8 @@ def solve_by_petsc(
         history = ksp.getConvergenceHistory()
         x = solution.array_r.copy()
     except PETSc.Error as error:
-        # What a solver raised is what went wrong.
-        if isinstance(error.__cause__, UnsupportedError):
-            raise error.__cause__ from None
+        if context.failure is not None:
+            raise context.failure from None
         raise DivergenceError(f"PETSc failed with the preconditioner {solver.name}: {error}.") from error
     finally:
         for made in (ksp, matrix, right, solution):
