@@ -195,15 +195,21 @@ class Grid:
         stencil: dict[Offset, np.ndarray] = {o: np.zeros(shape) for o in product((-1, 0, 1), repeat=dim)}
         products = _gradient_products(h)
         corners = list(product((0, 1), repeat=dim))
+        # The lower half is copied, so that the matrix is symmetric to the last bit.
         for a, b in product(range(len(corners)), repeat=2):
+            offset = tuple(int(q) for q in np.subtract(corners[b], corners[a]))
+            if offset < (0,) * dim:
+                continue
             entries = np.einsum("ij,ij...->...", products[:, :, a, b], tensors)
             # Node (k) of the unknowns is corner 0 of element (k + 1).
             seen = entries[tuple(slice(1 - c, n + 1 - c) for c, n in zip(corners[a], shape, strict=True))]
-            stencil[tuple(int(q) for q in np.subtract(corners[b], corners[a]))] += seen
+            stencil[offset] += seen
         for offset, values in stencil.items():
             for axis, step in enumerate(offset):
                 if step:
                     values[(slice(None),) * axis + (0 if step < 0 else -1,)] = 0.0
+            if offset > (0,) * dim:
+                _reflect(values, stencil[tuple(-o for o in offset)], offset)
         return cls(_open_box(shape), stencil, spacing=h, tensors=tensors)
 
     @classmethod
@@ -238,6 +244,13 @@ class Grid:
                 values.ravel()[entries.row[mask]] = entries.data[mask]
                 stencil[offset] = values
         return cls(_open_box(shape), stencil)
+
+
+def _reflect(values: np.ndarray, out: np.ndarray, offset: Offset) -> None:
+    """The coefficients of the opposite offset: what c has with c + offset, c + offset has with c."""
+    here = tuple(slice(max(0, -o), n - max(0, o)) for o, n in zip(offset, values.shape, strict=True))
+    there = tuple(slice(max(0, o), n - max(0, -o)) for o, n in zip(offset, values.shape, strict=True))
+    out[there] = values[here]
 
 
 def _open_box(shape: Sequence[int]) -> np.ndarray:

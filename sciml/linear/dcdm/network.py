@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sciml.errors import OptionError
 
-__all__ = ["STRUCTURES", "DirectionNetwork", "Structure", "glorot"]
+__all__ = ["STRUCTURES", "DirectionNetwork", "Structure", "glorot", "small"]
 
 Structure = Literal["from64", "from128"]
 STRUCTURES: dict[str, tuple[int, int, int]] = {"from64": (1, 3, 2), "from128": (2, 5, 3)}
@@ -125,11 +125,28 @@ def _repeat(x: Tensor, dim: int) -> Tensor:
 
 def glorot(network: nn.Module, generator: torch.Generator) -> None:
     """Weights from ±√(6/(inputs + outputs)), biases of 0, in place: what the authors' layers begin with."""
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
-                weight, taps = module.weight, math.prod(module.weight.shape[2:])
-                bound = math.sqrt(6 / (taps * (weight.shape[0] + weight.shape[1])))
-                weight.uniform_(-bound, bound, generator=generator)
-                if module.bias is not None:
-                    module.bias.zero_()
+    for module, inputs, outputs in _layers(network):
+        _fill(module.weight, math.sqrt(6 / (inputs + outputs)), generator)
+        _fill(module.bias, 0.0, generator)
+
+
+def small(network: nn.Module, generator: torch.Generator) -> None:
+    """Weights and biases from ±1/√inputs, in place: blocks that are summed begin as small corrections."""
+    for module, inputs, _ in _layers(network):
+        _fill(module.weight, inputs**-0.5, generator)
+        _fill(module.bias, inputs**-0.5, generator)
+
+
+def _layers(network: nn.Module) -> list[tuple[Any, int, int]]:
+    """Layers, and with how many numbers one of what comes out and goes in is joined."""
+    out = []
+    for module in network.modules():
+        if isinstance(module, (nn.Conv2d, nn.Conv3d, nn.Linear)):
+            taps = math.prod(module.weight.shape[2:])
+            out.append((module, taps * module.weight.shape[1], taps * module.weight.shape[0]))
+    return out
+
+
+@torch.no_grad()
+def _fill(values: Tensor, bound: float, generator: torch.Generator) -> None:
+    values.uniform_(-bound, bound, generator=generator)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sciml.linear import LinearSystem, poisson, solve
 from sciml.linear.dcdm import DeepConjugateDirections, DirectionNetwork
-from sciml.linear.dcdm.network import glorot
+from sciml.linear.dcdm.network import glorot, small
 from sciml.linear.lanczos import ritz_vectors
 from sciml.linear.stencil_operator import StencilOperator
 from sciml.optimize.torch_state import pack_optimizer, unpack_optimizer
@@ -56,6 +56,8 @@ class RitzMixtures:
         On grids of one shape.
     vectors : int
         Lanczos steps of each.
+    first : float, optional
+        Share of the right sides that are of the first system; as many as of any other by default.
     low : float
         Share of the vectors, by ascending value, that are weighted.
     weight : float
@@ -79,6 +81,7 @@ class RitzMixtures:
         systems: Sequence[LinearSystem],
         vectors: int,
         *,
+        first: float | None = None,
         low: float = 0.55,
         weight: float = 9.0,
         seed: int = 0,
@@ -94,12 +97,16 @@ class RitzMixtures:
             self._vectors.append(torch.as_tensor(spread).to(device))
             scale = np.where(np.arange(len(found)) < low * len(found), weight, 1.0)
             self._weights.append(torch.as_tensor(scale, dtype=torch.float32).to(device))
+        shares = torch.ones(len(systems))
+        if first is not None and len(systems) > 1:
+            shares[0] = first * (len(systems) - 1) / max(1 - first, 1e-9)
+        self._shares = shares.to(device)
         self.bytes = sum(v.numel() * v.element_size() for v in self._vectors)
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Right sides of norm 1 ``(batch, n₀, …)``, and their geometries ``(batch,)``."""
         device = self._vectors[0].device
-        which = torch.randint(len(self._vectors), (batch,), generator=generator, device=device)
+        which = torch.multinomial(self._shares, batch, replacement=True, generator=generator)
         out = []
         for k in which.tolist():
             own = self._vectors[k]
@@ -127,12 +134,14 @@ class DirectionTraining:
     def __init__(self, options: DirectionOptions, *, seed: int, device: str = "cpu") -> None:
         self.options, self.seed, self.device = options, seed, device
         self.network = DirectionNetwork(len(options.cells), options.structure, device=device)
-        glorot(self.network, torch.Generator(device).manual_seed(seed))
+        begin = glorot if options.first_weights == "glorot" else small
+        begin(self.network, torch.Generator(device).manual_seed(seed))
         kind = torch.channels_last if self.network.dim == 2 else torch.channels_last_3d
         self.network.to(memory_format=kind)
         self.mixtures = RitzMixtures(
             training_systems(options, seed),
             options.vectors,
+            first=options.box_share,
             low=options.low,
             weight=options.low_weight,
             seed=seed,

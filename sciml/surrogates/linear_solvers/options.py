@@ -16,16 +16,22 @@ class DirectionOptions(BaseModel):
 
     cells: tuple[int, ...] = Field((64, 64), description="cells along each axis of the grids to train on")
     structure: Literal["from64", "from128"] = Field("from64", description="depth of the network")
-    geometries: int = Field(12, ge=1, description="a box, and boxes with obstacles")
+    geometries: int = Field(
+        1, ge=1, description="a box, and such with obstacles; the network sees no geometry, and is the better for one"
+    )
     obstacles: int = Field(9, ge=0, description="at most, of one geometry")
-    vectors: int = Field(300, ge=2, description="Lanczos steps, and so Ritz vectors, of each geometry")
+    box_share: float = Field(0.5, ge=0, le=1, description="of the right sides that are of the box, if there are others")
+    vectors: int = Field(600, ge=2, description="Lanczos steps, and so Ritz vectors, of each geometry")
     low: float = Field(0.55, ge=0, le=1, description="share of the Ritz vectors, from the lowest, that are weighted")
     low_weight: float = Field(9.0, gt=0, description="their weight")
-    steps: int = Field(3000, ge=1, description="of Adam")
+    steps: int = Field(3300, ge=1, description="of Adam")
     batch: int = Field(8, ge=1, description="right sides in a step")
-    learning_rate: float = Field(1e-3, gt=0, description="at its highest; the authors take 1e-4, and weeks")
+    first_weights: Literal["glorot", "small"] = Field(
+        "small", description="uniform with variance 2/(inputs + outputs) as published, or 1/(3 inputs), biases too"
+    )
+    learning_rate: float = Field(3e-3, gt=0, description="at its highest; the authors have a constant 1e-4")
     warm_up: int = Field(100, ge=0, description="steps in which the learning rate rises")
-    cool_down: int = Field(2000, ge=0, description="last steps in which it falls to zero")
+    cool_down: int = Field(2400, ge=0, description="last steps in which it falls to zero")
     cpu_seconds: float | None = Field(None, gt=0, description="after which the training ends with what there is")
     checkpoint_every: float = Field(60.0, ge=0, description="CPU seconds between two checkpoints")
 
