@@ -373,6 +373,80 @@ def import_(
     )  # fmt: skip
 
 
+@app.command(cls=OrderedCommand)
+def linear(
+    context: typer.Context,
+    system: Annotated[str, typer.Option(help="poisson: a MAC grid with obstacles; diffusion: rough, anisotropic.")] = (
+        "poisson"
+    ),
+    grid: Annotated[
+        str | None, typer.Option(metavar="NxN", help="Cells along each axis, 64x64; with --matrix, its unknowns.")
+    ] = None,
+    obstacles: Annotated[int, typer.Option(help="poisson: balls and boxes at random places.", min=0)] = 0,
+    walls: Annotated[str | None, typer.Option(help="poisson: open (held) or closed; closed with obstacles.")] = None,
+    contrast: Annotated[float, typer.Option(help="diffusion: largest over smallest coefficient.")] = 1.0,
+    anisotropy: Annotated[float, typer.Option(help="diffusion: strong over weak direction.")] = 1.0,
+    angle: Annotated[float, typer.Option(help="diffusion: of the strong direction, in degrees.")] = 0.0,
+    rhs: Annotated[str | None, typer.Option(metavar="KIND|FILE", help="plume or noise; a file with --matrix.")] = None,
+    matrix: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A MatrixMarket file (.mtx), or a binary one of PETSc.")
+    ] = None,
+    problem: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A linear problem, assembled by finite elements.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of obstacles, coefficients and right side.", min=0)] = 0,
+    solver: Annotated[
+        list[str] | None, typer.Option("--solver", "-s", help="A solver, any number of times; all of them without.")
+    ] = None,
+    options: Option = None,
+    tolerance: Annotated[float, typer.Option(help="For the relative true residual.")] = 1e-6,
+    max_iterations: Annotated[int | None, typer.Option(help="10,000 by default.", min=1)] = None,
+    threads: Annotated[int, typer.Option(help="For all solvers alike.", min=1)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Solve one linear system with several solvers, and show iterations, seconds and true residual of each.
+
+    An -o belongs to the --solver before it. The exit status is 1 where one that was asked for does not converge.
+    """
+    from sciml.cli.linear import SystemRequest, compare_solvers
+
+    given = [
+        name for name in context.params if str(getattr(context.get_parameter_source(name), "name", "")) == "COMMANDLINE"
+    ]
+    request = SystemRequest(
+        system, grid, obstacles, walls, contrast, anisotropy, angle, rhs, seed, matrix, problem, given
+    )  # fmt: skip
+    chosen = grouped_options(solver or [], options or [])
+    if not compare_solvers(
+        request, chosen, tolerance=tolerance, max_iterations=max_iterations, threads=threads, as_json=as_json
+    ):
+        raise typer.Exit(1)
+
+
+@app.command("train-linear")
+def train_linear(
+    model: Annotated[str, typer.Argument(help="A linear solver that learns: dcdm, …")],
+    out: Annotated[Path, typer.Option("--out", metavar="NAME", help="Writes NAME.safetensors and NAME.json.")],
+    option: Annotated[
+        list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Set an option of the training.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of first weights, geometries and mixtures.", min=0)] = 0,
+    device: Device = "cpu",
+    threads: Annotated[int, typer.Option(help="For torch.", min=1)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a network that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Train the network of a linear solver; `sciml linear --solver dcdm -o network=./NAME` then uses it."""
+    from sciml.cli.linear import single_threaded, train_solver
+
+    with single_threaded(threads):
+        train_solver(
+            model, parse_options(option or [], "-o"),
+            seed=seed, device=device, out=out, resume=resume, force=force, as_json=as_json,
+        )  # fmt: skip
+
+
 @app.command()
 def doctor(as_json: Json = False) -> None:
     """Check the installation: versions, compiler, MPI, device, a small solve, the machine's matmul rate."""

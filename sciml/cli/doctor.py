@@ -67,7 +67,7 @@ def _compiler() -> str:
 
 
 def _mpi() -> str:
-    from sciml.fem.environment import require
+    from sciml.environment import require
 
     require()
     from mpi4py import MPI

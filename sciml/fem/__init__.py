@@ -1,6 +1,6 @@
 """The DOLFINx kernel: meshes, spaces, assembled forms, solves and evaluation."""
 
-from sciml.fem.environment import require
+from sciml.environment import require
 
 require()
 

@@ -12,6 +12,7 @@ from sciml.errors import OptionError
 from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.discretisation import Discretisation
+from sciml.fem.grids import ON_GRIDS, unknown_grid
 from sciml.fem.functions import FEFunction, FEFunctions, together
 from sciml.fem.meshes import FEMesh
 from sciml.fem.statics import Report, StaticReport
@@ -111,6 +112,10 @@ def solve_evolution(
         n_dofs=disc.n_dofs,
         fields=len(problem.layout),
         lattice=implicit and _takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
+        grid=implicit
+        and options.linear_solver in ON_GRIDS
+        and not analysis.pure_neumann
+        and unknown_grid(disc) is not None,
         processes=disc.comm.size,
     )
     scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients

@@ -13,14 +13,18 @@ from sciml.linear.chebyshev import (
 )
 from sciml.linear.fast_diagonalisation import FastDiagonalisation, nearest_coefficients
 from sciml.linear.fast_poisson import FEWEST_CELLS, FastPoisson, Side
+from sciml.linear.krylov import SOLVERS, LinearResult, LinearSolver, Prepared, linear_solver, solve
 from sciml.linear.multigrid import Multigrid, MultigridResult
 from sciml.linear.on_device import DeviceDiagonalisation
+from sciml.linear.stencils import Grid
+from sciml.linear.systems import LinearSystem, diffusion, from_cells, from_file, from_matrix, poisson
 
 __all__ = [
     "DIRICHLET",
     "FEWEST_CELLS",
     "FLUID",
     "SOLID",
+    "SOLVERS",
     "Axis",
     "Cells",
     "DeviceDiagonalisation",
@@ -28,9 +32,14 @@ __all__ = [
     "FastDiagonalisation",
     "FastPoisson",
     "GeneralAxis",
+    "Grid",
+    "LinearResult",
+    "LinearSolver",
+    "LinearSystem",
     "Multigrid",
     "MultigridResult",
     "PeriodicAxis",
+    "Prepared",
     "Side",
     "chebyshev_basis",
     "chebyshev_coefficients",
@@ -38,7 +47,14 @@ __all__ = [
     "clenshaw_curtis_weights",
     "coefficients_of_derivative",
     "differentiation_matrix",
+    "diffusion",
     "element_matrices",
+    "from_cells",
+    "from_file",
+    "from_matrix",
     "interpolation_matrix",
+    "linear_solver",
     "nearest_coefficients",
+    "poisson",
+    "solve",
 ]

@@ -130,7 +130,7 @@ def _multigrid(cells: Cells, right: np.ndarray, precision: torch.dtype) -> dict[
 
 
 def _gamg(matrix: Any, b: np.ndarray, options: dict[str, str]) -> dict[str, Any]:
-    from sciml.fem.environment import require
+    from sciml.environment import require
 
     require()
     # Its stubs know neither its arrays nor its enumerations.
