@@ -94,9 +94,21 @@ def show(
     options: Annotated[bool, typer.Option("--options", help="List the options of every solver too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a problem: equation, parameters, what the analysis says, who can solve it and who can't and why."""
+    """Show a problem: equation, parameters, what the analysis says, who can solve it and who can't and why.
+
+    Of the folder of a trained network: its layers, parameters, multiply-adds, bytes and times.
+    """
     from sciml.cli.listing import print_problem, problem_facts
 
+    if Path(name).is_dir():
+        from sciml.cli.accounts import show_account
+
+        if settings or options:
+            raise OptionError(
+                f"{name} is a folder, which has no parameters and no options; leave out -p and --options."
+            )
+        show_account(Path(name), as_json=as_json)
+        return
     problem = _load(name, settings)
     if as_json:
         print(json.dumps(problem_facts(problem)))

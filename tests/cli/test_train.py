@@ -38,6 +38,17 @@ def test_train_evaluate_and_solve(sciml, data):
     solved = sciml.succeeds("solve darcy/threshold --solver ./run --json").row
     assert solved["trainable_parameters"] == found["trainable_parameters"]
     assert "nothing to resume" in sciml.succeeds("resume run").told
+    shown = sciml.succeeds("show ./run --json").row
+    assert shown["trainable_parameters"] == sum(layer["parameters"] for layer in shown["layers"])
+    assert shown["multiply_adds"] > 0
+    told = sciml.succeeds("show run").told
+    assert "multiply-adds" in told
+    assert "kept by a pass forward" in told
+
+
+def test_showing_a_folder_without_a_network_is_refused(sciml, tmp_path):
+    assert "holds no trained network" in sciml("show", str(tmp_path)).message
+    assert "leave out -p" in sciml("show -p kappa=1", str(tmp_path)).message
 
 
 def test_evaluating_draws(sciml, data):

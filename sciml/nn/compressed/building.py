@@ -45,7 +45,7 @@ def make_convolution(
     kernel : int or one for each axis
     rank : int or several, optional
         Of the format: the chain has one between two axes, "canonical" and "separable" one, "tucker" two. By default it
-        follows from the channels, and is never dearer than dense.
+        follows from the channels, and is not dearer than dense where one of 1 is not.
     stride, dilation : int or one for each axis
     padding : int, one for each axis, "same" or "valid"
         "same" is dilation (k − 1)/2 on both sides, which needs odd kernels: grids stay, or are divided by the stride,
@@ -76,7 +76,7 @@ def make_convolution(
     Warns
     -----
     ScimlWarning
-        The layer takes more than the dense one.
+        A rank for which the layer takes more than the dense one.
 
     Examples
     --------
@@ -89,10 +89,9 @@ def make_convolution(
     layer = build_convolution(
         format, geometry, in_channels, out_channels, rank, bias=bias, device=device, dtype=dtype, generator=generator
     )
-    said = dearer_than_dense(layer)
+    said = None if rank is None else dearer_than_dense(layer)
     if said is not None:
-        given = "" if rank is None else f"rank={rank} was given; "
-        warnings.warn(f"{given}{said}.", ScimlWarning, stacklevel=2)
+        warnings.warn(f"rank={rank} was given; {said}.", ScimlWarning, stacklevel=2)
     return layer
 
 

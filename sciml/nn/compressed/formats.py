@@ -72,7 +72,7 @@ class Convolution(nn.Module, ABC):
 
     @classmethod
     def default_ranks(cls, inputs: int, outputs: int, kernel: tuple[int, ...]) -> tuple[int, ...]:
-        """Ranks where none are given; never dearer than the dense kernel."""
+        """Ranks where none are given; not dearer than the dense kernel where a rank of 1 is not."""
         return ()
 
     @classmethod
@@ -144,8 +144,8 @@ class Chain(Convolution):
 
     Notes
     -----
-    Good values: ranks of the larger number of channels, as they are by default; from min(k₁ I, k₂ O) on every kernel in
-    two dimensions is one. Kernels of 5 and more gain time, those of 3 hardly; training keeps a map for each filter.
+    Good values: as many as channels, which are the default ranks; between different numbers these change in even
+    ratios. From min(k₁ I, k₂ O) on every kernel in two dimensions is a chain. Kernels of 5 and more gain time, those of 3 hardly; training keeps a map for each filter.
 
     Source: reconstructed from the abstract of M. Boukraichi, N. Akkari, F. Casenave, D. Ryckelynck, arXiv 2304.04964,
     which replaces "3-way" and "2-way" kernels by "one-way" filters before training; ranks and order are own choices.
@@ -159,15 +159,21 @@ class Chain(Convolution):
 
     @classmethod
     def default_ranks(cls, inputs: int, outputs: int, kernel: tuple[int, ...]) -> tuple[int, ...]:
-        exact = [
-            min(inputs * math.prod(kernel[: j + 1]), outputs * math.prod(kernel[j + 1 :]))
-            for j in range(len(kernel) - 1)
+        dim = len(kernel)
+        # From the channels that go in to those that come out in even ratios, and no more than any kernel needs.
+        wanted = [
+            min(
+                round(inputs ** (1 - j / dim) * outputs ** (j / dim)),
+                inputs * math.prod(kernel[:j]),
+                outputs * math.prod(kernel[j:]),
+            )
+            for j in range(1, dim)
         ]
 
         def ranks(rank: int) -> tuple[int, ...]:
-            return tuple(min(rank, most) for most in exact)
+            return tuple(min(rank, most) for most in wanted)
 
-        return ranks(_largest(cls, inputs, outputs, kernel, max(inputs, outputs), ranks))
+        return ranks(_largest(cls, inputs, outputs, kernel, max(wanted, default=1), ranks))
 
     @classmethod
     def shapes(
