@@ -131,6 +131,9 @@ class Propagator(nn.Module):
         self.dim, self.periodic, self.absorb = sides.free.ndim, sides.periodic, sides.absorb
         for name in ("free", "weight", "absorbing"):
             self.register_buffer(name, getattr(sides, name).float()[None, None], persistent=False)
+        for axis in range(self.dim):
+            matrix = smoothing(sides.free.float().movedim(axis, 0).flatten(1).amax(1), periodic=self.periodic)
+            self.register_buffer(f"smoothing_{axis}", matrix.T.contiguous(), persistent=False)
         channels = [1] + [options.width] * options.layers
         same = {"periodic": sides.periodic, "generator": generator}
         self.stiffness = GatedChain(channels, options, self.dim, **same, quiet=self.quiet)
@@ -176,16 +179,10 @@ class Propagator(nn.Module):
 
     def smooth(self, u: Tensor) -> Tensor:
         """S u: means with weights ¼, ½, ¼ along each axis, mirrored at open sides and zero where it is held."""
-        u = self.free * u
-        for axis in range(2, u.ndim):
-            n = u.shape[axis]
-            if self.periodic:
-                beside = torch.roll(u, 1, axis) + torch.roll(u, -1, axis)
-            else:
-                below = torch.cat([u.narrow(axis, 1, 1), u.narrow(axis, 0, n - 1)], axis)
-                beside = below + torch.cat([u.narrow(axis, 1, n - 1), u.narrow(axis, n - 2, 1)], axis)
-            u = 0.5 * u + 0.25 * beside
-        return self.free * u
+        for axis in range(self.dim):
+            # Held sides are whole ones, so the mask is a product over the axes as well.
+            u = (u.movedim(axis + 2, -1) @ getattr(self, f"smoothing_{axis}")).movedim(-1, axis + 2)
+        return u
 
     def operator(self, u: Tensor, told: Told) -> Tensor:
         """M u."""
@@ -248,3 +245,14 @@ class Propagator(nn.Module):
                 before, now = now, self.next(before, now, medium.source(number), told)
                 made.append(now)
             return torch.cat(made, dim=1)
+
+
+def smoothing(free: Tensor, *, periodic: bool) -> Tensor:
+    """Means with weights ¼, ½, ¼ along a line as a matrix ``(n, n)``: mirrored at its ends, zero where it is held."""
+    n = len(free)
+    matrix = 0.5 * torch.eye(n) + 0.25 * (torch.diag(torch.ones(n - 1), 1) + torch.diag(torch.ones(n - 1), -1))
+    if periodic:
+        matrix[0, -1] = matrix[-1, 0] = 0.25
+    else:
+        matrix[0, 1] = matrix[-1, -2] = 0.5
+    return free[:, None] * matrix * free
