@@ -122,7 +122,9 @@ def _command(kind: Any, model: str, options: Any, seed: int, path: Path) -> str:
     settings = [
         f"-o {key}={json.dumps(value, separators=(',', ':'))}".replace('"', "") for key, value in changed.items()
     ]
-    return " ".join(["sciml train-linear", model, *settings, f"--seed {seed}", f"--out {path.name if path.is_absolute() else path}"])
+    return " ".join(
+        ["sciml train-linear", model, *settings, f"--seed {seed}", f"--out {path.name if path.is_absolute() else path}"]
+    )
 
 
 def _digest(name: str) -> str:
