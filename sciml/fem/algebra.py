@@ -12,9 +12,11 @@ from dolfinx import fem
 from petsc4py import PETSc
 
 from sciml.errors import DivergenceError, OptionError
+from sciml.fem.grids import ON_GRIDS, grid_preconditioner
 from sciml.fem.lattice import LatticePreconditioner
 from sciml.fem.meshes import FEMesh
 from sciml.fem.multigrid import AlgebraicMultigrid
+from sciml.linear.petsc import PythonPreconditioner
 
 __all__ = [
     "LinearChoice",
@@ -36,10 +38,16 @@ _LABELS = {
     "fast_diagonalisation": "fast diagonalisation-cg",
     "pyamg": "PyAMG smoothed aggregation-cg",
     "pyamg_rs": "PyAMG Ruge–Stüben-cg",
+    "icc": "ICC-cg",
+    "learned_mg": "learned multigrid-cg",
+    "gmg": "geometric multigrid-cg",
+    "dcdm": "deep conjugate directions-{krylov}",
 }
 _PYAMG = ("pyamg", "pyamg_rs")
+_DIRECTIONS = 2
+"""Against how many deep conjugate directions are made conjugate."""
 _counter = itertools.count()
-Preconditioner = LatticePreconditioner | AlgebraicMultigrid
+Preconditioner = LatticePreconditioner | AlgebraicMultigrid | PythonPreconditioner
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,7 @@ class LinearChoice:
     krylov, preconditioner : str
         PETSc's names.
     name : str
-        The option's name: "direct", "gamg", "fast_diagonalisation", "pyamg" or "pyamg_rs".
+        The option's name.
     reason : str
         Why it was chosen.
     instead : LinearChoice or None
@@ -78,6 +86,7 @@ def choose_linear_solver(
     n_dofs: int,
     fields: int = 1,
     lattice: bool = False,
+    grid: bool = False,
     processes: int = 1,
 ) -> LinearChoice:
     """Choose a linear solver from what the analysis and the mesh say.
@@ -89,7 +98,9 @@ def choose_linear_solver(
 
     Parameters
     ----------
-    requested : {"auto", "direct", "gamg", "fast_diagonalisation", "pyamg", "pyamg_rs"}
+    requested : str
+        "auto", "direct", "gamg", "icc", "fast_diagonalisation" or "dst", which are one, "pyamg", "pyamg_rs",
+        "learned_mg", "gmg" or "dcdm".
     symmetric, definite : bool
         Of the linearised law.
     dim, n_dofs : int
@@ -97,6 +108,8 @@ def choose_linear_solver(
         Number of fields.
     lattice : bool
         Whether fast diagonalisation applies to the unknowns.
+    grid : bool
+        Whether they are a grid of elements of degree 1 or 2.
     processes : int
         Over which the unknowns are distributed.
 
@@ -106,21 +119,25 @@ def choose_linear_solver(
         Another name, or fast diagonalisation or PyAMG where it does not apply.
     """
     fast = lattice and symmetric and definite
+    asked_for, requested = requested, "fast_diagonalisation" if requested == "dst" else requested
     if requested == "fast_diagonalisation" and not fast:
         raise OptionError(
-            "linear_solver=fast_diagonalisation needs a scalar unknown of a symmetric positive law on a box, "
+            f"linear_solver={asked_for} needs a scalar unknown of a symmetric positive law on a box, "
             "cell_type=tensor, one process, and sides with Dirichlet conditions as a whole or not at all (with neither "
             "those nor a reaction the constant is free); take linear_solver=auto."
         )
     if requested == "fast_diagonalisation":
         return LinearChoice(requested, "cg", "python", "symmetric positive law; as asked")
-    if requested in _PYAMG:
+    if requested in ON_GRIDS:
+        return _on_a_grid(requested, grid and symmetric and definite and fields == 1)
+    if requested in (*_PYAMG, "icc"):
         if not (symmetric and definite and fields == 1 and processes == 1):
             raise OptionError(
                 f"linear_solver={requested} needs a symmetric positive law of one field on one process; take "
                 f"linear_solver=auto."
             )
-        return LinearChoice(requested, "cg", "python", "symmetric positive law; as asked")
+        kind = "icc" if requested == "icc" else "python"
+        return LinearChoice(requested, "cg", kind, "symmetric positive law; as asked")
     if requested == "auto" and fast and n_dofs >= _FAST_FROM[dim]:
         instead = choose_linear_solver("auto", symmetric=symmetric, definite=definite, dim=dim, n_dofs=n_dofs)
         reason = f"symmetric positive law; {n_dofs} unknowns on a grid, ≥ {_FAST_FROM[dim]} in {dim}-D"
@@ -130,8 +147,8 @@ def choose_linear_solver(
     limit = _DIRECT_LIMIT[dim]
     if requested not in ("auto", "direct", "gamg"):
         raise OptionError(
-            f"linear_solver={requested!r}; allowed are auto, direct, gamg, pyamg, pyamg_rs and fast_diagonalisation "
-            f"(tensor cells)."
+            f"linear_solver={requested!r}; allowed are auto, direct, gamg, icc, pyamg, pyamg_rs, on the cells of boxes "
+            f"learned_mg, gmg, dcdm, and on tensor cells dst, which is fast_diagonalisation."
         )
     direct = requested == "direct" or (requested == "auto" and (n_dofs <= limit or fields > 1))
     asked = "as asked" if requested != "auto" else f"{n_dofs} unknowns, {'≤' if direct else '>'} {limit} in {dim}-D"
@@ -141,6 +158,21 @@ def choose_linear_solver(
     if direct:
         return LinearChoice("direct", "preonly", "cholesky" if positive and fields == 1 else "lu", reason)
     return LinearChoice("gamg", "cg" if positive else "gmres", "gamg", reason)
+
+
+def _on_a_grid(requested: str, possible: bool) -> LinearChoice:
+    if not possible:
+        raise OptionError(
+            f"linear_solver={requested} needs a scalar unknown of a symmetric positive law on a box, elements of "
+            f"degree 1 or 2, one process, and sides with Dirichlet conditions as a whole or not at all, at least one of them; "
+            f"take linear_solver=auto."
+        )
+    reason = "symmetric positive law on a grid; as asked"
+    if requested != "dcdm":
+        return LinearChoice(requested, "cg", "python", reason)
+    # A network may stagnate short of rounding, where something has to go on.
+    instead = LinearChoice("icc", "cg", "icc", "symmetric positive law")
+    return LinearChoice(requested, "fcg", "python", reason, instead)
 
 
 def python_preconditioner(disc: Any, choice: LinearChoice, *, scaled: bool) -> Preconditioner | None:
@@ -155,6 +187,8 @@ def python_preconditioner(disc: Any, choice: LinearChoice, *, scaled: bool) -> P
     """
     if choice.name in _PYAMG:
         return AlgebraicMultigrid(classical=choice.name == "pyamg_rs")
+    if choice.name in ON_GRIDS:
+        return grid_preconditioner(disc, choice.name)
     if choice.name != "fast_diagonalisation":
         return None
     assert disc.lattice is not None
@@ -202,6 +236,8 @@ class LinearSolver:
             pc.setFactorSolverType("mumps")
         if self.choice.preconditioner == "python":
             pc.setPythonContext(self._preconditioner)
+        if self.choice.krylov == "fcg":
+            petsc_options = {"ksp_fcg_mmax": _DIRECTIONS, "ksp_fcg_truncation_type": "standard", **petsc_options}
         options = PETSc.Options()
         for key, value in petsc_options.items():
             options[prefix + key] = value
@@ -226,6 +262,8 @@ class LinearSolver:
         try:
             self.ksp.solve(right, solution)
         except PETSc.Error as error:
+            if isinstance(self._preconditioner, PythonPreconditioner) and self._preconditioner.failure is not None:
+                raise self._preconditioner.failure from None
             raise DivergenceError(f"PETSc failed in the linear solver {self.choice}: {error}.") from error
         self.forget_options()
         reason = self.ksp.getConvergedReason()
@@ -243,7 +281,8 @@ class LinearSolver:
         """Solve with what takes the place of a preconditioner that did not suit the matrix, from now on."""
         tried, instead = self.ksp.getIterationNumber(), self.choice.instead
         assert instead is not None
-        reason = f"{instead.reason}; fast diagonalisation did not converge in {tried} iterations"
+        in_full = self.choice.name.replace("_", " ")
+        reason = f"{instead.reason}; {in_full} did not converge in {tried} iterations"
         self.choice = replace(instead, reason=reason)
         self.ksp.destroy()
         self.ksp = PETSc.KSP().create(matrix.getComm())

@@ -13,7 +13,7 @@ from sciml.problem import Box, Points
 if TYPE_CHECKING:
     from sciml.fem.discretisation import Discretisation
 
-__all__ = ["Lattice", "LatticePreconditioner", "lattice_of"]
+__all__ = ["Lattice", "LatticePreconditioner", "held_sides", "lattice_of"]
 
 _TENSOR_CELLS = ("interval", "quadrilateral", "hexahedron")
 _LEAST = 1e-13
@@ -60,7 +60,7 @@ def lattice_of(disc: Discretisation) -> Lattice | None:
         return None
     numbers = np.empty(shape, dtype=np.int64)
     numbers[found.index] = np.arange(disc.n_dofs)
-    held = _held_sides(numbers, disc.dirichlet[0])
+    held = held_sides(numbers, disc.dirichlet[0])
     if held is None:
         return None
     axes = [_axis(line, disc.degree, ends) for line, ends in zip(found.lines, held)]
@@ -70,7 +70,7 @@ def lattice_of(disc: Discretisation) -> Lattice | None:
     return Lattice(tuple(axis for axis in axes if axis is not None), numbers[inside].ravel())
 
 
-def _held_sides(numbers: np.ndarray, constrained: np.ndarray) -> list[tuple[bool, bool]] | None:
+def held_sides(numbers: np.ndarray, constrained: np.ndarray) -> list[tuple[bool, bool]] | None:
     """Which sides of the grid are constrained, if nothing else is and unknowns are left."""
     mask = np.isin(numbers, constrained)
     sides, expected = [], np.zeros_like(mask)

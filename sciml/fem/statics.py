@@ -23,6 +23,7 @@ from sciml.fem.algebra import (
 from sciml.fem.compiling import compile_form
 from sciml.fem.constraints import Independent
 from sciml.fem.discretisation import Discretisation
+from sciml.fem.grids import ON_GRIDS, unknown_grid
 from sciml.forms import Analysis, number
 
 __all__ = ["StaticReport", "shift_means", "solve_static"]
@@ -77,7 +78,8 @@ def solve_static(
     discretisation : Discretisation
     analysis : Analysis
         Of the same problem.
-    linear_solver : {"auto", "direct", "gamg", "fast_diagonalisation", "pyamg", "pyamg_rs"}
+    linear_solver : str
+        As in :func:`choose_linear_solver`.
     petsc_options : mapping, optional
         For the linear solver.
     tolerance : float
@@ -101,6 +103,7 @@ def solve_static(
         n_dofs=discretisation.n_dofs,
         fields=len(discretisation.problem.layout),
         lattice=_takes_a_lattice(linear_solver, analysis) and discretisation.lattice is not None,
+        grid=linear_solver in ON_GRIDS and not analysis.pure_neumann and unknown_grid(discretisation) is not None,
         processes=discretisation.comm.size,
     )
     several = len(discretisation.problem.layout) > 1

@@ -13,6 +13,7 @@ from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.discretisation import Discretisation
 from sciml.fem.functions import FEFunction, FEFunctions, together
+from sciml.fem.grids import ON_GRIDS, unknown_grid
 from sciml.fem.meshes import FEMesh
 from sciml.fem.statics import Report, StaticReport
 from sciml.fem.stepping import System, march, stable_step
@@ -100,6 +101,7 @@ def solve_evolution(
         n_dofs=disc.n_dofs,
         fields=len(problem.layout),
         lattice=_takes_a_lattice(options.linear_solver, analysis) and disc.lattice is not None,
+        grid=options.linear_solver in ON_GRIDS and not analysis.pure_neumann and unknown_grid(disc) is not None,
         processes=disc.comm.size,
     )
     scaled = choice.name == "fast_diagonalisation" and analysis.smooth_coefficients

@@ -45,6 +45,7 @@ SOLVERS = {
     "gmg": "sciml.linear.baselines:GeometricMultigrid",
     "dst": "sciml.linear.baselines:SineTransform",
     "dcdm": "sciml.linear.dcdm:DeepConjugateDirections",
+    "learned_mg": "sciml.linear.learned:LearnedMultigrid",
 }
 """Name → module and class."""
 
@@ -95,6 +96,10 @@ class Prepared(ABC):
     @abstractmethod
     def apply(self, r: np.ndarray) -> np.ndarray:
         """Z ≈ A⁻¹ r in float64 for r ``(n,)``; r stays as it is, and z is the caller's."""
+
+    def apply_to(self, r: np.ndarray, z: np.ndarray) -> None:
+        """The same into an array of the caller; r may be read-only."""
+        z[:] = self.apply(r)
 
     def iterate(self, system: LinearSystem, b: np.ndarray, tolerance: float, max_iterations: int) -> Iteration:
         """Solve A x = b from x = 0."""

@@ -58,9 +58,23 @@ class FenicsOptions(SolverOptions):
         "times, one of several fields three times",
     )
     measure_error: bool = Field(True, description="measure the solution's own error with two further levels")
-    linear_solver: Literal["auto", "direct", "gamg", "fast_diagonalisation", "pyamg", "pyamg_rs"] = Field(
+    linear_solver: Literal[
         "auto",
-        description="how linear systems are solved; pyamg is smoothed aggregation by PyAMG, pyamg_rs Ruge–Stüben's",
+        "direct",
+        "gamg",
+        "icc",
+        "fast_diagonalisation",
+        "dst",
+        "pyamg",
+        "pyamg_rs",
+        "learned_mg",
+        "gmg",
+        "dcdm",
+    ] = Field(
+        "auto",
+        description="how linear systems are solved; pyamg is smoothed aggregation by PyAMG, pyamg_rs Ruge–Stüben's; on "
+        "boxes learned_mg, gmg (the same without its network) and dcdm, and on their tensor cells dst, which is "
+        "fast_diagonalisation",
     )
     stabilisation: Literal["auto", "none", "supg"] = Field(
         "auto", description="streamline upwinding of advection; auto where the mesh Péclet number exceeds 1"

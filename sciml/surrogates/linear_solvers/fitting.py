@@ -20,7 +20,10 @@ from sciml.training import TrainingState
 
 __all__ = ["TRAININGS", "train_linear"]
 
-TRAININGS = {"dcdm": "sciml.surrogates.linear_solvers.directions:DirectionTraining"}
+TRAININGS = {
+    "dcdm": "sciml.surrogates.linear_solvers.directions:DirectionTraining",
+    "learned_mg": "sciml.surrogates.linear_solvers.cycles:CycleTraining",
+}
 """Solver → module and class. Of a class: `Options`, `sources`; of what it makes: `network`, `about`, `findings`."""
 
 _LIMITS = ("cpu_seconds", "checkpoint_every")
