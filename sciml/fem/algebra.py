@@ -163,8 +163,8 @@ def choose_linear_solver(
 def _on_a_grid(requested: str, possible: bool) -> LinearChoice:
     if not possible:
         raise OptionError(
-            f"linear_solver={requested} needs a scalar unknown of a symmetric positive law on a box, elements of degree "
-            f"1 or 2, one process, and sides with Dirichlet conditions as a whole or not at all, at least one of them; "
+            f"linear_solver={requested} needs a scalar unknown of a symmetric positive law on a box, elements of "
+            f"degree 1 or 2, one process, and sides with Dirichlet conditions as a whole or not at all, at least one of them; "
             f"take linear_solver=auto."
         )
     reason = "symmetric positive law on a grid; as asked"

@@ -12,8 +12,8 @@ from sciml.errors import OptionError
 from sciml.fem.adaptive import Control, march_adaptively
 from sciml.fem.algebra import choose_linear_solver
 from sciml.fem.discretisation import Discretisation
-from sciml.fem.grids import ON_GRIDS, unknown_grid
 from sciml.fem.functions import FEFunction, FEFunctions, together
+from sciml.fem.grids import ON_GRIDS, unknown_grid
 from sciml.fem.meshes import FEMesh
 from sciml.fem.statics import Report, StaticReport
 from sciml.fem.stepping import System, march, stable_step, surely_stable_step

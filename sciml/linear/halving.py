@@ -1,4 +1,4 @@
-"""Elements of the second degree on a grid: solvers of nearest neighbours on every second unknown, smoothed in between."""
+"""Elements of the second degree on a grid: solvers of nearest neighbours on every second unknown."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 MOST_ITERATIONS = 10_000
+_MOST_KEPT = 32
 _STALLED = 3
 """Attempts from the true residual that do not halve it, after which rounding is the limit."""
 
@@ -351,7 +352,7 @@ def flexible_cg(
     *,
     tolerance: float,
     max_iterations: int,
-    directions: int = 2,
+    directions: int | Callable[[list[float]], int] = 2,
     leave: Callable[[list[float]], bool] = lambda history: False,
 ) -> Iteration:
     """Conjugate directions with a preconditioner that may be anything.
@@ -368,8 +369,8 @@ def flexible_cg(
     ----------
     system, b, apply, tolerance, max_iterations
         As in :func:`pcg`.
-    directions : int
-        k ≥ 0 of the sum.
+    directions : int or callable
+        k ≥ 0 of the sum; or what gives it from the relative residuals, at most 32.
     leave : callable
         Asked with the relative residuals after each iteration whether to stop early.
 
@@ -383,6 +384,7 @@ def flexible_cg(
     Y. Notay, Flexible conjugate gradients, SIAM J. Sci. Comput. 22 (2000) 1444.
     """
     matrix = system.matrix
+    most = _MOST_KEPT if callable(directions) else max(1, directions)
     x, r = np.zeros_like(b), b.copy()
     found = Iteration(x, float(np.linalg.norm(r)), 0, False)
     found.history.append(found.residual)
@@ -390,13 +392,15 @@ def flexible_cg(
     kept: list[tuple[np.ndarray, np.ndarray, float]] = []
     while not found.converged and found.iterations < max_iterations:
         q = system.project(apply(r))
-        p, Ap, curvature = _conjugate(q, kept, matrix)
+        k = directions(found.history) if callable(directions) else directions
+        last = kept[-k:] if k else []
+        p, Ap, curvature = _conjugate(q, last, matrix)
         if not abs(p @ r) > 1e-14 * np.linalg.norm(p) * found.residual:
-            p, Ap, curvature = _conjugate(r, kept, matrix)
+            p, Ap, curvature = _conjugate(r, last, matrix)
         _check_positive(1.0, curvature, found)
         x += (float(p @ r) / curvature) * p
         r = b - matrix @ x
-        kept = [*kept, (p, Ap, curvature)][-directions:] if directions else []
+        kept = [*kept, (p, Ap, curvature)][-most:]
         found.residual = float(np.linalg.norm(r))
         found.iterations += 1
         found.history.append(found.residual)

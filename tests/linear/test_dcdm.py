@@ -17,7 +17,7 @@ from sciml.errors import (
 from sciml.linear import diffusion, from_matrix, poisson, solve
 from sciml.linear.dcdm import STRUCTURES, DeepConjugateDirections, DirectionNetwork, Directions, load_directions
 from sciml.linear.dcdm.network import glorot
-from sciml.linear.krylov import pcg
+from sciml.linear.krylov import flexible_cg, pcg
 from sciml.linear.lanczos import ritz_vectors
 from sciml.linear.trained import digest_of, read_network, shipped_networks, write_network
 
@@ -187,6 +187,24 @@ def test_the_fall_back_costs_a_tenth_at_most(shape, obstacles):
     assert found.iterations <= 1.1 * plain.iterations
     assert "conjugate gradients made the other" in found.status
     assert len(found.history) == found.iterations + 1
+
+
+def test_more_directions_are_conjugate_to_each_other():
+    """From where the residual hardly falls: each new one to all that are kept."""
+    system = poisson((24, 24), walls="closed")
+    prepared = Directions(system.grid, random_network())
+    D = 1 / system.matrix.diagonal()
+    generator = np.random.default_rng(0)
+    prepared.apply = lambda r: D * r * (1 + 0.3 * np.sign(r) * np.sin(generator.uniform(0, 6) + np.arange(len(r))))
+    watch = prepared.watch()
+    found = flexible_cg(
+        system, system.rhs, prepared.apply, directions=watch.directions, tolerance=1e-12, max_iterations=25
+    )
+    assert watch.widened is not None
+    assert found.iterations == 25
+    lengths = [watch.directions(found.history[: k + 1]) for k in range(watch.widened, 26)]
+    assert lengths[:3] == [2, 3, 4]
+    assert max(lengths) == 10
 
 
 def test_a_network_that_does_not_stagnate_is_kept():

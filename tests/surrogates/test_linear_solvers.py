@@ -110,6 +110,7 @@ def test_a_training_is_written_with_what_made_it(tmp_path):
         train_linear("dcdm", SMALL, out=tmp_path / "own")
 
 
+@pytest.mark.slow
 def test_a_small_training_beats_conjugate_gradients():
     """With right sides that it has not seen; the figures are those of larger ones."""
     training = DirectionTraining(

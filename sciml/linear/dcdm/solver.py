@@ -19,8 +19,10 @@ from sciml.linear.trained import read_network
 __all__ = ["DeepConjugateDirections", "Directions", "load_directions"]
 
 _SHIPPED = {2: "dcdm_2d", 3: "dcdm_3d"}
-_WINDOW = 0.15
-"""Of the cells along the longest axis: iterations in which the residual must be halved."""
+_WINDOW, _SHORTEST = 0.15, 6
+"""Iterations in which the residual must be halved: of the cells along the longest axis, and at least."""
+_MORE = 10
+"""Directions that are kept in mind where two are too few."""
 
 
 class DeepConjugateDirections(LinearSolver):
@@ -33,9 +35,11 @@ class DeepConjugateDirections(LinearSolver):
     directions : int
         k of the truncated conjugation. The published method has 2.
     fall_back : bool
-        Whether conjugate gradients go on from where the network stagnates: where it has not halved the residual in as
-        many iterations as 0.15 times the cells along the longest axis, at least 4. Unpreconditioned conjugate
-        gradients take about 4 iterations for each cell along an axis, so that what is lost is a few per cent of theirs.
+        Whether something else goes on where the network stagnates. First each direction is made conjugate to the last
+        ten; where the residual is then not halved in 0.15 times as many iterations as there are cells along the longest
+        axis, at least 6, conjugate gradients go on. Half as many iterations in which it does not fall by √2 are the
+        sign for the first. Unpreconditioned conjugate gradients take about 4 iterations for each cell along an axis, so
+        that what is lost is a few per cent of theirs. Without it the iteration is the published one.
     device : str
         Of the network; the rest is on the CPU in float64.
 
@@ -116,7 +120,7 @@ class Directions(Prepared):
     def __init__(self, grid: Grid, network: DirectionNetwork, directions: int = 2, *, fall_back: bool = True) -> None:
         self.grid, self.network, self.directions, self.fall_back = grid, network, directions, fall_back
         self._like = next(network.parameters())
-        self.window = max(4, math.ceil(_WINDOW * max(grid.shape)))
+        self.window = max(_SHORTEST, math.ceil(_WINDOW * max(grid.shape)))
 
     def apply(self, r: np.ndarray) -> np.ndarray:
         """What the network makes of r/‖r‖, on the unknowns."""
@@ -125,16 +129,19 @@ class Directions(Prepared):
             q = self.network(torch.as_tensor(image).to(self._like))[0]
         return self.grid.gather(q.cpu().numpy()).astype(np.float64)
 
-    def stagnates(self, history: list[float]) -> bool:
-        """Whether the residual was not halved within the window."""
-        return len(history) > self.window and history[-1] > 0.5 * history[-1 - self.window]
+    def watch(self) -> Watch:
+        """When to keep more directions, and when to give up, for one solve."""
+        return Watch(self.window, self.directions)
 
     def iterate(self, system: LinearSystem, b: np.ndarray, tolerance: float, max_iterations: int) -> Iteration:
-        """The published iteration, and conjugate gradients from where it stagnates."""
+        """The published iteration; with more directions, and conjugate gradients at last, from where it stagnates."""
         limits: dict[str, Any] = {"tolerance": tolerance, "max_iterations": max_iterations}
         if not self.fall_back:
             return flexible_cg(system, b, self.apply, directions=self.directions, **limits)
-        found = flexible_cg(system, b, self.apply, directions=self.directions, leave=self.stagnates, **limits)
+        watch = self.watch()
+        found = flexible_cg(system, b, self.apply, directions=watch.directions, leave=watch.stagnates, **limits)
+        if watch.widened is not None:
+            found.status = f"From iteration {watch.widened} on, {_MORE} directions were kept."
         if found.converged or found.iterations >= max_iterations:
             return found
         limits["max_iterations"] = max_iterations - found.iterations
@@ -146,3 +153,28 @@ class Directions(Prepared):
         rest.iterations += found.iterations
         rest.history = found.history + rest.history[1:]
         return rest
+
+
+class Watch:
+    """When to keep more directions, and when to give up, by the relative residuals of one solve."""
+
+    def __init__(self, window: int, directions: int) -> None:
+        self.window, self._directions = window, directions
+        self.widened: int | None = None
+
+    def directions(self, history: list[float]) -> int:
+        """As many as asked for until the residual hardly falls, then more."""
+        half = self.window // 2
+        slow = len(history) > half and history[-1] > 0.5**0.5 * history[-1 - half]
+        if self.widened is None and slow:
+            self.widened = len(history) - 1
+        if self.widened is None:
+            return self._directions
+        # Those before are not conjugate to each other beyond the last ones: as many again as there are new ones.
+        return max(self._directions, min(_MORE, self._directions + len(history) - 1 - self.widened))
+
+    def stagnates(self, history: list[float]) -> bool:
+        """Whether more directions did not help either: the residual was not halved within the window."""
+        if self.widened is None or len(history) - 1 - self.widened < self.window:
+            return False
+        return history[-1] > 0.5 * history[-1 - self.window]

@@ -1,4 +1,4 @@
-"""Learned multigrid: a V-cycle whose smoothers and transfers a small network adapts to the coefficients of each cell."""
+"""Learned multigrid: a cycle whose smoothers and transfers a small network adapts to each cell."""
 
 from sciml.linear.learned.cycle import Cycle
 from sciml.linear.learned.hierarchy import Hierarchy, Level, stencil_of

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from sciml.linear.learned.layout import Layout
 from sciml.linear.stencils import Offset
+
+if TYPE_CHECKING:
+    from sciml.linear.learned.hierarchy import Hierarchy
 
 __all__ = ["Cycle", "Sweeper"]
 
@@ -187,7 +191,7 @@ class Cycle:
     dtype : torch.dtype
     """
 
-    def __init__(self, hierarchy, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, hierarchy: Hierarchy, dtype: torch.dtype = torch.float32) -> None:
         self._sweeps, self._repeats = hierarchy.sweeps, hierarchy.repeats
         self.levels = [level.sweeper(dtype) for level in hierarchy.levels]
         self._last = _Coarsest(hierarchy.coarsest, hierarchy.places, hierarchy.inverse, dtype)

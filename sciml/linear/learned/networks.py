@@ -63,8 +63,9 @@ class Advice(NamedTuple):
 class CycleNetwork(nn.Module):
     """Stencils, scaled to a unit diagonal, ↦ :class:`Advice`; once for each level of a system.
 
-    It looks at each cell by itself: its couplings to all neighbours, and their sum. The last layer starts at zero, so that an untrained network changes nothing. One network serves all levels, all
-    sizes, and all coefficients: labels show in a stencil as couplings that are not there.
+    It looks at each cell by itself: its couplings to all neighbours, and their sum. The last layer starts at zero, so
+    that an untrained network changes nothing. One network serves all levels, all sizes, and all coefficients: labels
+    show in a stencil as couplings that are not there.
 
     Parameters
     ----------

@@ -28,8 +28,8 @@ class LearnedMultigrid(LinearSolver):
     """One cycle with smoothers and transfers that a small network adapts to the coefficients of each cell.
 
     The network looks at the stencil of each cell once, in the set-up; what an iteration costs are four products with
-    stencils on the finest level. The cycle is symmetric and positive definite by construction, whatever the weights of the
-    network, so that plain conjugate gradients are legal: see :class:`~sciml.linear.learned.Hierarchy`.
+    stencils on the finest level. The cycle is symmetric and positive definite by construction, whatever the weights of
+    the network, so that plain conjugate gradients are legal: see :class:`~sciml.linear.learned.Hierarchy`.
 
     Parameters
     ----------
