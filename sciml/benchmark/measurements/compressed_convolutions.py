@@ -178,8 +178,8 @@ def _ratios(format: str, x: Tensor, kernel: int, rounds: int) -> tuple[float, fl
 def space_time_simulators(seed: int = 0, cpu_seconds: float = 25.0) -> dict[str, float]:
     """Simulators that make all frames at once: chains, dense ones, thin dense ones of as many weights, equal times.
 
-    The members of `wave/membrane` until t = 0.96, on 32 × 32 nodes, 32 frames, 200 to train on; kernels of 5, batches of
-    2. Each has the number of steps that its CPU time allows by a measurement of a few steps before.
+    The members of `wave/membrane` until t = 0.96, on 32 × 32 nodes, 32 frames, 200 to train on; kernels of 5, batches
+    of 2. Each has the number of steps that its CPU time allows by a measurement of a few steps before.
 
     Parameters
     ----------
