@@ -217,7 +217,9 @@ def _arrival(speed: Tensor, pulse: Tensor, centre: Tensor, nodes: Tensor, step: 
     distance = way.norm(dim=-1)
     delay = distance * spacing * slowness / step
     last = pulse.shape[1] - 1
-    times = torch.arange(1, last + 1, device=pulse.device, dtype=pulse.dtype).reshape(1, -1, *[1] * dim) - delay[:, None]
+    times = (
+        torch.arange(1, last + 1, device=pulse.device, dtype=pulse.dtype).reshape(1, -1, *[1] * dim) - delay[:, None]
+    )
     below = times.floor().clamp(0, last - 1)
     share = (times - below).clamp(0, 1)
     index = below.long().flatten(1)
