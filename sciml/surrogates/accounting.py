@@ -6,7 +6,8 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -180,15 +181,48 @@ def _network_in(folder: Path) -> tuple[str, nn.Module, tuple[Any, ...]]:
     from sciml.surrogates.equino import load_cell_run
     from sciml.surrogates.manifest import kind_in
     from sciml.surrogates.operators.run import load_run
+    from sciml.surrogates.wave_cnn import KIND as WAVES
 
     if kind_in(folder) == CELL:
         branches = load_cell_run(folder).law.branches
         return "equino", branches, (branches.middle[None],)
+    if kind_in(folder) == WAVES:
+        return _wave_simulator(folder)
     run = load_run(folder)
     setting, grid = run.surrogate.operator.setting, run["grid"]
     inputs = torch.zeros(1, *grid, run["setting"]["in_channels"])
     places = torch.zeros(*grid, setting.dim) if setting.points else None
     return run["model"], run.surrogate, (inputs, places)
+
+
+def _wave_simulator(folder: Path) -> tuple[str, nn.Module, tuple[Any, ...]]:
+    from sciml.surrogates.wave_cnn import load_wave_run
+    from sciml.surrogates.wave_cnn.conditioning import Medium
+    from sciml.surrogates.wave_cnn.space_time import SpaceTime
+
+    run = load_wave_run(folder)
+    grid, instants = run["grid"], run["frames"] + 1
+    nothing = torch.zeros(1, *grid)
+    speed = torch.full_like(nothing, run["speed"][0])
+    pulses = torch.ones(1, instants, 1)
+    medium = Medium(speed, torch.ones(1, 1, *grid), pulses, nothing, nothing)
+    name = f"{run['model']} ({run['options']['simulator']}, {run['options']['format']})"
+    if isinstance(run.simulator, SpaceTime):
+        return name, run.simulator, (medium,)
+    return name, _OneFrame(run.simulator), (medium,)
+
+
+class _OneFrame(nn.Module):
+    """A simulator that makes frame 2 of a member, what it is told about the medium included."""
+
+    def __init__(self, simulator: Any) -> None:
+        super().__init__()
+        self.simulator = simulator
+
+    def forward(self, medium: Any) -> Tensor:
+        told = self.simulator.tell(medium)
+        frame = medium.start[:, None]
+        return self.simulator.next(frame, frame, medium.source(1), told)
 
 
 # -- counting ------------------------------------------------------------------------------------------
@@ -213,14 +247,35 @@ def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module, Sequence[Tensor]
 
 def _multiply_adds(model: nn.Module, inputs: tuple[Any, ...]) -> dict[str, int]:
     """Of the whole, by the name "", and of each module."""
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    counter = FlopCounterMode(display=False)
+    # PyTorch's own follows passes back too, and fails where a network takes slopes in its pass forward.
+    counter.mod_tracker = _Inside(model)  # type: ignore[assignment]
+    with torch.no_grad(), counter:
         model(*inputs)
-    found = {"": counter.get_total_flops() // 2}
-    for path, operations in counter.get_flop_counts().items():
-        _, _, name = path.partition(".")
-        if name:
-            found[name] = sum(operations.values()) // 2
-    return found
+    found = {name: sum(operations.values()) // 2 for name, operations in counter.get_flop_counts().items()}
+    return found | {"": counter.get_total_flops() // 2}
+
+
+class _Inside:
+    """Names of the modules whose forward is running, for a counter of operations."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.parents = {"Global"}
+        self._model, self._handles = model, []
+
+    def __enter__(self) -> _Inside:
+        for name, module in self._model.named_modules():
+            if name:
+                enter, leave = partial(self._note, name, True), partial(self._note, name, False)
+                self._handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    def _note(self, name: str, enters: bool, *passed: Any) -> None:
+        (self.parents.add if enters else self.parents.discard)(name)
 
 
 # -- memory --------------------------------------------------------------------------------------------
@@ -287,7 +342,13 @@ def _gradients(model: nn.Module, inputs: tuple[Any, ...], trained: Sequence[Tens
 
 
 def _tensors(values: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, Tensor)]
+    found = []
+    for leaf in tree_leaves(values):
+        if isinstance(leaf, Tensor):
+            found.append(leaf)
+        elif is_dataclass(leaf) and not isinstance(leaf, type):
+            found += _tensors([getattr(leaf, field.name) for field in fields(leaf)])
+    return found
 
 
 @contextmanager

@@ -145,7 +145,8 @@ class Chain(Convolution):
     Notes
     -----
     Good values: as many as channels, which are the default ranks; between different numbers these change in even
-    ratios. From min(k₁ I, k₂ O) on every kernel in two dimensions is a chain. Kernels of 5 and more gain time, those of 3 hardly; training keeps a map for each filter.
+    ratios. From min(k₁ I, k₂ O) on every kernel in two dimensions is a chain. Kernels of 5 and more gain time, those of
+    3 hardly; training keeps a map for each filter.
 
     Source: reconstructed from the abstract of M. Boukraichi, N. Akkari, F. Casenave, D. Ryckelynck, arXiv 2304.04964,
     which replaces "3-way" and "2-way" kernels by "one-way" filters before training; ranks and order are own choices.

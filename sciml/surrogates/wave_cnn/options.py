@@ -14,10 +14,10 @@ class WaveOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    simulator: Literal["autoregressive", "corrected"] = Field(
+    simulator: Literal["autoregressive", "corrected", "space_time"] = Field(
         "autoregressive",
         description="autoregressive: frame after frame, all learned; corrected: the energy-conserving stencil of "
-        "linear elements with a learned correction",
+        "linear elements with a learned correction; space_time: all frames at once, by convolutions in space and time",
     )
     format: Literal["dense", "chain", "canonical", "separable", "depthwise", "tucker"] = Field(
         "chain", description="of the convolutions, before training"

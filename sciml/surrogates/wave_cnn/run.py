@@ -15,6 +15,7 @@ from sciml.surrogates.manifest import read_training, write_training
 from sciml.surrogates.wave_cnn.conditioning import Medium, sides_of
 from sciml.surrogates.wave_cnn.options import WaveOptions
 from sciml.surrogates.wave_cnn.propagator import Propagator
+from sciml.surrogates.wave_cnn.space_time import SpaceTime
 from sciml.surrogates.wave_cnn.training import build
 
 __all__ = ["KIND", "WaveRun", "load_wave_run"]
@@ -29,12 +30,12 @@ class WaveRun:
 
     Attributes
     ----------
-    simulator : Propagator
+    simulator : Propagator or SpaceTime
     manifest : dict
         Family, data, options, errors, costs, versions; plain JSON.
     """
 
-    simulator: Propagator
+    simulator: Propagator | SpaceTime
     manifest: dict[str, Any]
 
     def __getitem__(self, key: str) -> Any:

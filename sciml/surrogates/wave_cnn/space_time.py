@@ -11,6 +11,7 @@ from sciml.errors import OptionError, UnsupportedError
 from sciml.nn.compressed import Convolution, make_convolution
 from sciml.surrogates.wave_cnn.conditioning import Medium, Sides
 from sciml.surrogates.wave_cnn.options import WaveOptions
+from sciml.surrogates.wave_cnn.waves import Waves
 
 __all__ = ["SpaceTime", "rays"]
 
@@ -22,10 +23,11 @@ _CONDITIONS = 3
 class SpaceTime(nn.Module):
     """A network from fields over time and space to the wave, in one pass.
 
-    What goes in are speed, held and absorbing sides, the same at all instants, and what :func:`rays` says of the source.
-    Three convolutions of stride 2 halve time and space, `layers` more see all of it, and three transposed ones bring the
-    resolution back, each beside what had that resolution on the way down. A last convolution makes u of the finest
-    channels and of what went in. All are in the format of the options, each with a bias and, but the last, a GELU.
+    What goes in are speed, held and absorbing sides, the same at all instants, and what :func:`rays` says of the
+    source. Three convolutions of stride 2 halve time and space, `layers` more see all of it, and three transposed ones
+    bring the resolution back, each beside what had that resolution on the way down. A last convolution makes u of the
+    finest channels and of what went in. All are in the format of the options, each with a bias and, but the last, a
+    GELU.
 
     Parameters
     ----------
@@ -48,10 +50,11 @@ class SpaceTime(nn.Module):
     It takes no frames: what is asked for from two true frames on is answered by the same frames as from the start. It
     is linear in the amplitude of the source, and knows no start but rest.
 
-    Source: own design, after the one-shot space-time surrogates for which M. Boukraichi et al., arXiv 2304.04964, replace
-    three-way kernels.
+    Source: own design, after the replacement of three-way kernels by M. Boukraichi et al., arXiv 2304.04964.
     """
 
+    free: Tensor
+    absorbing: Tensor
     gain: Tensor
 
     def __init__(
@@ -96,6 +99,24 @@ class SpaceTime(nn.Module):
     def trainable_parameters(self) -> int:
         """Numbers that are trained."""
         return sum(weight.numel() for weight in self.parameters())
+
+    @torch.no_grad()
+    def scale(self, waves: Waves) -> None:
+        """Take the size of the waves for an amplitude of 1 from the training members.
+
+        Raises
+        ------
+        UnsupportedError
+            Members that do not start from rest, or have no source.
+        """
+        medium = waves.medium
+        if bool((medium.start != 0).any() or (medium.velocity != 0).any()) or not bool((medium.pulses != 0).any()):
+            raise UnsupportedError(
+                "simulator=space_time knows waves that a source makes from rest; take simulator=autoregressive."
+            )
+        _, amplitude = rays(medium, self.step, self.spacing)
+        size = waves.frames[:, 1:].flatten(1).square().mean(1).sqrt()
+        self.gain.copy_((size / amplitude).mean())
 
     def forward(self, medium: Medium) -> Tensor:
         """Frames 1 … T of some members, ``(n, T, *grid)``."""
@@ -149,9 +170,9 @@ class SpaceTime(nn.Module):
 def rays(medium: Medium, step: float, spacing: float) -> tuple[Tensor, Tensor]:
     """What arrives along straight lines from the source, and from its images behind each side.
 
-    In two dimensions and a uniform medium u(r, t) → (8π³ c³ r)^(−½)·∫ g(s) (t − r/c − s)^(−½) ds as r grows, so that what
-    arrives at a place is the half-integral of the pulse, delayed by the time of travel ∫ ds/c, here along a straight
-    line, over the root of the distance. Lines from images are folded back into the box.
+    In two dimensions and a uniform medium u(r, t) → (8π² c³ r)^(−½) ∫ g(s) (t − r/c − s)^(−½) ds as r grows, so that
+    what arrives at a place is the half-integral of the pulse, delayed by the time of travel ∫ ds/c, here along a
+    straight line, over the root of the distance. Lines from images are folded back into the box.
 
     Parameters
     ----------
@@ -201,7 +222,7 @@ def _centre(medium: Medium) -> Tensor:
     centres = []
     for axis in range(1, density.ndim):
         places = torch.arange(density.shape[axis], device=density.device, dtype=density.dtype)
-        along = density.sum([other for other in range(1, density.ndim) if other != axis])
+        along = density.movedim(axis, 1).reshape(len(density), len(places), -1).sum(2)
         centres.append((along * places).sum(1) / total)
     return torch.stack(centres, dim=1)
 

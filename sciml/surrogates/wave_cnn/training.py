@@ -11,12 +11,17 @@ from torch import Tensor, nn
 from sciml.surrogates.wave_cnn.corrected import CorrectedStencil
 from sciml.surrogates.wave_cnn.options import WaveOptions
 from sciml.surrogates.wave_cnn.propagator import Propagator
+from sciml.surrogates.wave_cnn.space_time import SpaceTime
 from sciml.surrogates.wave_cnn.waves import Waves
 from sciml.training import Course, Report
 
 __all__ = ["SIMULATORS", "WaveTraining", "build"]
 
-SIMULATORS: dict[str, type[Propagator]] = {"autoregressive": Propagator, "corrected": CorrectedStencil}
+SIMULATORS: dict[str, type[Propagator] | type[SpaceTime]] = {
+    "autoregressive": Propagator,
+    "corrected": CorrectedStencil,
+    "space_time": SpaceTime,
+}
 
 _WARM_UP = 0.05
 _LAST = 1e-2
@@ -26,7 +31,7 @@ _FLOOR = 0.1
 
 def build(
     options: WaveOptions, waves: Waves | None = None, *, seed: int = 0, setting: dict[str, Any] | None = None
-) -> Propagator:
+) -> Propagator | SpaceTime:
     """An untrained simulator for some waves, or for what :func:`setting_of` has said of them."""
     given = setting_of(waves) if setting is None and waves is not None else setting
     assert given is not None
@@ -65,7 +70,7 @@ class WaveTraining:
 
     Attributes
     ----------
-    simulator : Propagator
+    simulator : Propagator or SpaceTime
     course : Course
         Steps so far; the loop that calls :meth:`step` gives it.
     """
@@ -79,6 +84,8 @@ class WaveTraining:
         frames = waves.frames
         change = frames[:, 2:] - 2 * frames[:, 1:-1] + frames[:, :-2]
         self._floor = _FLOOR * float(change.square().mean())
+        if isinstance(self.simulator, SpaceTime):
+            self.simulator.scale(waves)
 
     @property
     def steps(self) -> int:
@@ -86,7 +93,7 @@ class WaveTraining:
         return self.options.steps
 
     def unroll(self, number: int) -> int:
-        """Frames made in a step."""
+        """Frames made in a step, each from the one before."""
         share = number / self.steps
         wanted = 1 if share < _UNROLL[0] else 2 if share < _UNROLL[1] else self.options.unroll
         return max(1, min(wanted, self.options.unroll, self.waves.frames.shape[1] - 2))
@@ -104,14 +111,20 @@ class WaveTraining:
             group["lr"] = self.learning_rate(number)
         self.optimiser.zero_grad(set_to_none=True)
         unroll = self.unroll(number)
-        loss = self.loss(number, unroll)
+        whole = isinstance(self.simulator, SpaceTime)
+        loss = self.loss_of_all(number) if whole else self.loss(number, unroll)
         loss.backward()
         nn.utils.clip_grad_norm_(self.weights, self.options.clip)
         self.optimiser.step()
-        return Report(float(loss.detach()), f"{unroll} frames at a time", f"loss {float(loss.detach()):.3g}")
+        return Report(
+            float(loss.detach()),
+            "all frames at once" if whole else f"{unroll} frames at a time",
+            f"loss {float(loss.detach()):.3g}",
+        )
 
     def loss(self, number: int, unroll: int) -> Tensor:
         """Mean over windows and frames of the square error over the square of the second difference."""
+        assert isinstance(self.simulator, Propagator)
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         frames, n = self.waves.frames, self.options.batch_size
         rows = torch.randint(len(frames), (n,), generator=generator)
@@ -132,6 +145,16 @@ class WaveTraining:
             error = (now[:, 0] - windows[:, k + 2]).flatten(1).square().mean(1)
             total = total + (error / scale).mean()
         return total / unroll
+
+    def loss_of_all(self, number: int) -> Tensor:
+        """Mean over members of the square error of all frames over the square of these."""
+        assert isinstance(self.simulator, SpaceTime)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        rows = torch.randint(len(self.waves), (self.options.batch_size,), generator=generator)
+        truth = self.waves.frames[rows, 1:].to(self.device)
+        error = self.simulator(self.waves.medium.select(rows).to(self.device)) - truth
+        size = truth.flatten(1).square().sum(1).clamp(min=torch.finfo(truth.dtype).tiny)
+        return (error.flatten(1).square().sum(1) / size).mean()
 
     # -- the part of a checkpoint ------------------------------------------------------------------------
 
