@@ -21,6 +21,7 @@ FIGURES = {
     ROOT / "docs" / "gp.md": "high_frequency",
     ROOT / "docs" / "operators.md": "operators",
     ROOT / "docs" / "two_scale.md": "two_scale",
+    ROOT / "docs" / "wave_simulators.md": "wave_simulators",
 }
 _FEW = 6
 
