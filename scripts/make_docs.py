@@ -22,6 +22,7 @@ FIGURES = {
     ROOT / "docs" / "operators.md": "operators",
     ROOT / "docs" / "two_scale.md": "two_scale",
     ROOT / "docs" / "linear_solvers.md": "linear_solvers",
+    ROOT / "docs" / "wave_simulators.md": "wave_simulators",
 }
 _FEW = 6
 
