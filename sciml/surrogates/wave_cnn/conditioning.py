@@ -315,8 +315,8 @@ def _moving_source(
     return np.stack(places), np.eye(len(frames))
 
 
-def check_times(times: np.ndarray | None, start: float) -> float:
-    """The step between frames.
+def check_times(times: np.ndarray | None, start: float) -> tuple[float, int]:
+    """The step between frames, and how many there are.
 
     Raises
     ------
@@ -329,4 +329,4 @@ def check_times(times: np.ndarray | None, start: float) -> float:
     if np.abs(steps - steps[0]).max() > 1e-3 * steps[0]:
         raise OptionError("The frames of the data are not evenly spaced; generate them anew.")
     # Files keep instants in single precision.
-    return float(f"{steps.mean():.6g}")
+    return float(f"{steps.mean():.6g}"), len(times)

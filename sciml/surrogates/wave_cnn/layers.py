@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from sciml.nn.compressed import make_convolution
+from sciml.nn.compressed import Convolution, make_convolution
 from sciml.surrogates.wave_cnn.options import WaveOptions
 
 __all__ = ["convolution", "plain_convolution"]
@@ -13,7 +12,7 @@ __all__ = ["convolution", "plain_convolution"]
 
 def convolution(
     options: WaveOptions, dim: int, channels_in: int, channels_out: int, mode: str, generator: torch.Generator
-) -> nn.Module:
+) -> Convolution:
     """One without bias that keeps the grid, in the format asked for; its rank is for layers between all channels."""
     rank = options.rank if channels_in == channels_out == options.width else None
     return make_convolution(
@@ -24,6 +23,6 @@ def convolution(
 
 def plain_convolution(
     dim: int, channels_in: int, channels_out: int, kernel: int, mode: str, generator: torch.Generator
-) -> nn.Module:
+) -> Convolution:
     """A dense one with bias."""
     return make_convolution("dense", dim, channels_in, channels_out, kernel, padding_mode=mode, generator=generator)

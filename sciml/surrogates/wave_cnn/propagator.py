@@ -74,6 +74,7 @@ class GatedChain(nn.Module):
         self.last = plain_convolution(dim, _HIDDEN, sum(self.sizes), 1, mode, generator)
         with torch.no_grad():
             weight, bias = self.last.factors[0], self.last.bias
+            assert bias is not None
             weight.mul_(_GENTLE)
             bias.fill_(1.0)
             if quiet:
@@ -116,6 +117,9 @@ class Propagator(nn.Module):
     """
 
     quiet = False
+    free: Tensor
+    weight: Tensor
+    absorbing: Tensor
 
     def __init__(
         self,
@@ -215,7 +219,9 @@ class Propagator(nn.Module):
             before, after = after, 2 * after - before - self.operator(after, told)
         return 2 * after + (5 / 6) * pushed
 
-    def roll(self, medium: Medium, frames: int, start: tuple[Tensor, Tensor] | None = None, at: int = 1) -> Tensor:
+    def roll(
+        self, medium: Medium, frames: int, start: tuple[Tensor, Tensor] | None = None, at: int | Tensor = 1
+    ) -> Tensor:
         """Frames one after the other.
 
         Parameters

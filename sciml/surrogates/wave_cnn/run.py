@@ -60,7 +60,7 @@ class WaveRun:
         simulator, made = self.simulator.to(device), []
         for first in range(0, len(medium), _BATCH):
             rows = slice(first, first + _BATCH)
-            own = None if start is None else tuple(frame[rows].to(device) for frame in start)
+            own = None if start is None else (start[0][rows].to(device), start[1][rows].to(device))
             number = at if isinstance(at, int) else at[rows].to(device)
             made.append(simulator.roll(medium.select(rows).to(device), frames, own, number).cpu())
         out = torch.cat(made)

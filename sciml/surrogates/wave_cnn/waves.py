@@ -52,12 +52,12 @@ class Waves:
         """
         family, grid = dataset.problem, tuple(dataset.grid)
         sides = sides_of(family, grid)
-        step = check_times(dataset.times, family.time.start)
+        step, count = check_times(dataset.times, family.time.start)
         if dataset.output_names != [slot.name for slot in family.layout]:
             raise OptionError(
                 f"{dataset.path} keeps {', '.join(dataset.output_names)}; a wave simulator learns the unknown itself."
             )
-        times = family.time.start + step * np.arange(1, len(dataset.times) + 1)
+        times = family.time.start + step * np.arange(1, count + 1)
         spacing = spacing_of(family, grid)
         later = torch.tensor(dataset.trajectories(split, samples)[..., 0])
         members = dataset.members(split)[: len(later)]

@@ -27,7 +27,7 @@ def member(index, seed=3):
 
 def test_it_learns_in_seconds_what_persistence_does_not_know(trained, waves_file):
     found = evaluate_waves(load_wave_run(trained), open_dataset(waves_file), "test", folder=trained)
-    assert found["frame_1"] < 0.1
+    assert found["frame_1"] < 0.15  # the frame before is no better than 0.5
     assert found["frame_5"] < 0.4
     assert len(found["error_per_frame"]) >= 5
     assert len(found["from_start"]) == 24
