@@ -141,7 +141,7 @@ def test_any_weights_give_a_symmetric_definite_cycle_that_contracts(system, seve
     assert np.abs(B - B.T).max() < 1e-6 * np.abs(B).max()
     root = np.linalg.cholesky(system.matrix.toarray())
     values = np.linalg.eigvalsh(root.T @ ((B + B.T) / 2) @ root)
-    assert 0 < values[0]
+    assert values[0] > 0
     assert values[-1] < 2
 
 

@@ -211,7 +211,8 @@ def learned_mg_plane(cells: int = 256) -> dict[str, float]:
     dict
         For each family ``FAMILY ratio``, CPU seconds over those of the fastest of GAMG, PyAMG and the untrained cycle;
         ``FAMILY ratio amg`` over GAMG and PyAMG alone; ``FAMILY s``, ``FAMILY its`` and the same with the name of each
-        other solver, where 400 iterations may stand for more; ``best``, the smallest ratio of all, ``best amg``; ``training CPU seconds``.
+        other solver, where 400 iterations may stand for more; ``best``, the smallest ratio of all; ``best amg``;
+        ``training CPU seconds``.
     """
     return _table((cells, cells), "learned_mg_2d")
 
