@@ -65,7 +65,8 @@ plt.show()
 # ## What is left of each eigenvector
 #
 # A preconditioner B with B A = 1 leaves nothing. For eigenvectors v with A v = λ v the picture shows
-# ‖v − α A B v‖ with the best α, which is what the loss of the training asks for. Conjugate gradients need all of it; the
+# ‖v − α A B v‖ with the best α, which is what the loss of the training asks for. Conjugate gradients need all of it;
+# the
 # network, like multigrid, deals with the low end of the spectrum, where conjugate gradients are slow.
 
 # %%
@@ -86,8 +87,9 @@ plt.show()
 # %% [markdown]
 # ## Larger grids, new obstacles
 #
-# The network was trained in a box of 64² cells. Dashed: with seven obstacles. Where it stagnates, conjugate gradients take over,
-# so that it is never much worse than these.
+# The network was trained in a box of 64² cells. Dashed: with seven obstacles. Where it stagnates, conjugate gradients
+# take
+# over, so that it is never much worse than these.
 
 # %%
 figure, axis = plt.subplots(figsize=(6, 3.6))

@@ -11,6 +11,9 @@ __all__ = ["line_of", "toml_lines"]
 Path = tuple[str | int, ...]
 _HEADER = re.compile(r"^\s*(\[\[?)\s*(.+?)\s*\]\]?\s*(#.*)?$")
 
+_KEY = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[^="'])*""")
+"""Up to the first equals sign that is not quoted."""
+
 
 def toml_lines(text: str) -> dict[Path, int]:
     """Lines (from 1) of all tables and keys of a valid TOML text; what is inside of a value has the line of its key.
@@ -28,7 +31,9 @@ def toml_lines(text: str) -> dict[Path, int]:
                 found.setdefault(prefix[:length], number)
             continue
         path = prefix
-        for key in _keys(statement.partition("=")[0]):
+        key_text = _KEY.match(statement)
+        assert key_text is not None
+        for key in _keys(key_text[0]):
             path = (*path, key)
             found.setdefault(path, number)
     return found

@@ -164,8 +164,8 @@ def _on_a_grid(requested: str, possible: bool) -> LinearChoice:
     if not possible:
         raise OptionError(
             f"linear_solver={requested} needs a scalar unknown of a symmetric positive law on a box, elements of "
-            f"degree 1 or 2, one process, and sides with Dirichlet conditions as a whole or not at all, at least one of them; "
-            f"take linear_solver=auto."
+            f"degree 1 or 2, one process, and sides with Dirichlet conditions as a whole or not at all, at least one "
+            f"of them; take linear_solver=auto."
         )
     reason = "symmetric positive law on a grid; as asked"
     if requested != "dcdm":

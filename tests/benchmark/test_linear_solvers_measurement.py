@@ -18,4 +18,4 @@ def test_directions():
     assert obstacles["worst"] <= 1.1
     assert 0 < obstacles["ratio"] <= obstacles["worst"]
     history = linear_solvers.dcdm_history(cells=32)
-    assert history["k = 10"] <= history["k = 2"] < history["k = 0"]
+    assert history["k 10"] <= history["k 2"] < history["k 0"]

@@ -130,12 +130,12 @@ def dcdm_history(cells: int = 64) -> dict[str, float]:
     Returns
     -------
     dict
-        ``k = 0``, ``k = 2``, ``k = 10``; 400 stands for more.
+        ``k 0``, ``k 2``, ``k 10``; 400 stands for more.
     """
     with one_thread():
         system = poisson((cells, cells), walls="closed")
         counts = {
-            f"k = {k}": solve(system, "dcdm", directions=k, fall_back=False, max_iterations=400).iterations
+            f"k {k}": solve(system, "dcdm", directions=k, fall_back=False, max_iterations=400).iterations
             for k in (0, 2, 10)
         }
     return {name: float(count) for name, count in counts.items()}

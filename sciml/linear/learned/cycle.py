@@ -196,7 +196,7 @@ class Cycle:
         self.levels = [level.sweeper(dtype) for level in hierarchy.levels]
         self._last = _Coarsest(hierarchy.coarsest, hierarchy.places, hierarchy.inverse, dtype)
         self._ways = []
-        below = [*hierarchy.levels[1:], None]
+        below = [*hierarchy.levels, None][1:]
         for number, (level, coarser) in enumerate(zip(hierarchy.levels, below, strict=True)):
             under = self.levels[number + 1] if coarser is not None else self._last
             root = None if coarser is None else coarser.root

@@ -189,9 +189,13 @@ class Hierarchy:
         """B b for lines ``(…, length)`` without margins, in the variables of A."""
         return self._cycle(0, b)
 
+    def apply_coarsest(self, b: Tensor) -> Tensor:
+        """The pseudo-inverse on the coarsest level."""
+        return torch.zeros_like(b).index_copy(-1, self.places, b[..., self.places] @ self.inverse)
+
     def _cycle(self, number: int, b: Tensor) -> Tensor:
         if number == len(self.levels):
-            return torch.zeros_like(b).index_copy(-1, self.places, b[..., self.places] @ self.inverse)
+            return self.apply_coarsest(b)
         level = self.levels[number]
         b, x = level.root * b, torch.zeros_like(b)
         for visit in range(self.repeats[number]):
