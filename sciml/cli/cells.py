@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from sciml.cli.console import console, progress, significant
-from sciml.cli.folder import TrainRequest, output_folder
-from sciml.cli.parallel import n_sharing
+from sciml.cli.folder import TrainRequest
+from sciml.cli.training import refuse_what_families_take, run_training
 from sciml.datasets import generate_cell
 from sciml.datasets.cells import TOLERANCE
-from sciml.errors import OptionError, UnsupportedError
+from sciml.errors import OptionError
 from sciml.laws import Cell
 from sciml.surrogates.equino import MODEL, CellFit, CellRun, EquinoOptions, evaluate_cell
 
 __all__ = ["evaluate_law", "make_snapshots", "model_row", "train_law"]
-
-_KEPT = ("family", "model", "options", "seed", "device", "threads", "loss", "status", "reason")
-_COSTS = ("trainable_parameters", "cpu_seconds", "wall_seconds", "versions")
 
 
 def make_snapshots(cell: Cell, out: Path, as_json: bool, *, count: int | None, seed: int, **rest: Any) -> None:
@@ -74,32 +71,18 @@ def train_law(request: TrainRequest, *, out: Path | None, force: bool, resume: b
     """
     if request.model != MODEL:
         raise OptionError(f"--model {request.model} was given, and {request.data} is of a cell; give --model {MODEL}.")
-    if request.split != "train" or request.tune:
-        raise OptionError("--split and --tune are for networks over families of fields; leave them out for a cell.")
-    if n_sharing() > 1:
-        raise UnsupportedError("A cell is trained in one process; start it without torchrun.")
+    refuse_what_families_take(request, "a cell")
     fit = CellFit(request.family, request.data, request.options, seed=request.seed, device=request.device)
     console.print(
         f"{MODEL}: {fit.training.branches.trainable_parameters:,} weights, {fit.options.modes} modes each of "
         f"{len(fit.data)} snapshots of {fit.data.family}; recipe {fit.options.recipe}.",
         highlight=False,
     )
-    with output_folder(out, request, force=force, resume=resume) as place:
-        with progress(f"{MODEL} on {request.family}") as report:
-            run = fit.run(folder=None if place is None else place.path, resume=resume, report=report)
-        record = _record(run)
-        if place is not None:
-            names = run.save(place.path)
-            place.write_record(record)
-    if as_json:
-        print(json.dumps(record, allow_nan=False))
-    console.print(
-        f"{MODEL}: loss {significant(run['loss'])} after {significant(run['cpu_seconds'])} CPU seconds; "
-        f"{run['reason']}.",
-        highlight=False,
-    )
-    if place is not None:
-        console.print(f"Written to {out}: {', '.join([*names, 'record.json'])}", highlight=False)
+    run_training(
+        fit, request, out=out, force=force, resume=resume, as_json=as_json,
+        said=lambda run: f"{MODEL}: loss {significant(run['loss'])} after {significant(run['cpu_seconds'])} CPU "
+        f"seconds; {run['reason']}.",
+    )  # fmt: skip
 
 
 def evaluate_law(run: CellRun, folder: Path, *, as_json: bool) -> None:
@@ -118,7 +101,3 @@ def model_row() -> dict[str, Any]:
     options = {name: field.description for name, field in EquinoOptions.model_fields.items()}
     title = "a law of a periodic cell, from modes of its fluctuation and stress (EquiNO)"
     return {"model": MODEL, "title": title, "any_resolution": False, "options": options}
-
-
-def _record(run: CellRun) -> dict[str, Any]:
-    return {key: run[key] for key in (*_KEPT, *_COSTS)}

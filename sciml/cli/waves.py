@@ -6,19 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sciml.cli.console import console, progress, significant
-from sciml.cli.folder import TrainRequest, output_folder
-from sciml.cli.parallel import n_sharing
+from sciml.cli.console import console, significant
+from sciml.cli.folder import TrainRequest
+from sciml.cli.training import refuse_what_families_take, run_training
 from sciml.datasets import open_dataset
-from sciml.errors import OptionError, UnsupportedError
+from sciml.errors import OptionError
 from sciml.solution.plot import save_figure
 from sciml.surrogates.wave_cnn import MODEL, WaveFit, WaveOptions, WaveRun, evaluate_waves, load_wave_run
 from sciml.surrogates.wave_cnn.figures import error_figure
 
 __all__ = ["evaluate_simulator", "train_simulator", "wave_row"]
 
-_KEPT = ("family", "model", "options", "seed", "device", "threads", "validation", "loss", "status", "reason")
-_COSTS = ("trainable_parameters", "cpu_seconds", "wall_seconds", "versions")
 _SHOWN = ("frame_1", "frame_10", "frame_40", "first_frame_over_20_percent", "energy_ratio", "from_start_last")
 
 
@@ -30,32 +28,18 @@ def train_simulator(request: TrainRequest, *, out: Path | None, force: bool, res
     OptionError
         Options that are for other networks.
     """
-    if request.split != "train" or request.tune:
-        raise OptionError(f"--split and --tune are for other networks over families; leave them out for {MODEL}.")
-    if n_sharing() > 1:
-        raise UnsupportedError("A wave simulator is trained in one process; start it without torchrun.")
+    refuse_what_families_take(request, "a wave simulator")
     fit = WaveFit(request.family, request.data, request.options, seed=request.seed, device=request.device)
     console.print(
         f"{MODEL}: {fit.options.simulator}, {fit.training.simulator.trainable_parameters:,} weights "
         f"({fit.options.format}); {len(fit.waves)} trajectories of {fit.dataset.family}.",
         highlight=False,
     )
-    with output_folder(out, request, force=force, resume=resume) as place:
-        with progress(f"{MODEL} on {request.family}") as report:
-            run = fit.run(folder=None if place is None else place.path, resume=resume, report=report)
-        record = {key: run[key] for key in (*_KEPT, *_COSTS)}
-        if place is not None:
-            names = run.save(place.path)
-            place.write_record(record)
-    if as_json:
-        print(json.dumps(record, allow_nan=False))
-    console.print(
-        f"{MODEL}: mean relative L2 error {significant(run['validation'])} of validation roll-outs after "
-        f"{significant(run['cpu_seconds'])} CPU seconds; {run['reason']}.",
-        highlight=False,
-    )
-    if place is not None:
-        console.print(f"Written to {out}: {', '.join([*names, 'record.json'])}", highlight=False)
+    run_training(
+        fit, request, out=out, force=force, resume=resume, as_json=as_json, more=("validation",),
+        said=lambda run: f"{MODEL}: mean relative L2 error {significant(run['validation'])} of validation roll-outs "
+        f"after {significant(run['cpu_seconds'])} CPU seconds; {run['reason']}.",
+    )  # fmt: skip
 
 
 def evaluate_simulator(

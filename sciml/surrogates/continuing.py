@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+import torch
 from pydantic import BaseModel
 
 from sciml.files import plain
-from sciml.solvers.base import Progress
+from sciml.solvers.base import Progress, package_versions
 from sciml.training import Course, Ending, Identity, Interrupts, Report, TrainingState, train
 from sciml.training.distributed import is_first, largest
 
-__all__ = ["Training", "TrainingLimits", "identity_of", "make_steps"]
+__all__ = ["Training", "TrainingLimits", "identity_of", "make_steps", "train_in_folder", "what_it_took"]
 
 _LIMITS = ("cpu_seconds", "checkpoint_every")
 
@@ -44,6 +45,47 @@ class Training(Protocol):
     def step(self) -> Report:
         """One of them."""
         ...
+
+
+class Run(Protocol):
+    """What a training ends with."""
+
+    def save(self, folder: Path) -> Any:
+        """Write it."""
+        ...
+
+
+class Fit[R: Run](Protocol):
+    """A training that was looked over and can begin."""
+
+    def run(self, *, folder: Path | None = None, resume: bool = False, report: Callable[[Progress], None] = ...) -> R:
+        """Train."""
+        ...
+
+
+def train_in_folder[R: Run](
+    fit: Fit[R], folder: str | Path | None, *, resume: bool, report: Callable[[Progress], None]
+) -> R:
+    """Train, and write the result into the folder if one is given, which is made."""
+    place = None if folder is None else Path(folder)
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    run = fit.run(folder=place, resume=resume, report=report)
+    if place is not None and is_first():
+        run.save(place)
+    return run
+
+
+def what_it_took(course: Course, ending: Ending, *packages: str) -> dict[str, Any]:
+    """The part of a manifest that says how the training went."""
+    return {
+        "cpu_seconds": course.cpu_seconds,
+        "wall_seconds": course.wall_seconds,
+        "threads": torch.get_num_threads(),
+        "status": ending.status,
+        "reason": ending.reason,
+        "versions": package_versions("sciml", "torch", *packages),
+    }
 
 
 def identity_of(family: str, declaration: str, model: str, options: BaseModel, **more: Any) -> Identity:

@@ -6,21 +6,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sciml.datasets import CellData, open_cell_data
 from sciml.datasets.cells import cell_of
 from sciml.errors import DivergenceError, OptionError, UnsupportedError
 from sciml.files import plain
 from sciml.laws import Cell, CellModel
 from sciml.registry import load_problem
-from sciml.solvers.base import Progress, checked_device, package_versions
-from sciml.surrogates.continuing import identity_of, make_steps
+from sciml.solvers.base import Progress, checked_device
+from sciml.surrogates.continuing import identity_of, make_steps, train_in_folder, what_it_took
 from sciml.surrogates.equino.law import EquinoLaw
 from sciml.surrogates.equino.options import EquinoOptions, read_options
 from sciml.surrogates.equino.run import CellRun
 from sciml.surrogates.equino.training import EquinoTraining
-from sciml.training import Course, TrainingState
+from sciml.training import Course, Ending, TrainingState
 
 __all__ = ["MODEL", "CellFit", "train_cell"]
 
@@ -93,14 +91,14 @@ class CellFit:
         if ending.status == "diverged":
             raise DivergenceError(f"The training of the cell diverged: {ending.reason}; take more snapshots.")
         training.finish()
-        return CellRun(self._law(), self._manifest(state.course, {"status": ending.status, "reason": ending.reason}))
+        return CellRun(self._law(), self._manifest(state.course, ending))
 
     def _law(self) -> EquinoLaw:
         bases, branches = self.training.bases, self.training.branches
         modes = bases.fluctuation, bases.stress, bases.mean_stress
         return EquinoLaw(branches, *modes, self.data.box, self.data.about, model=self.cell)
 
-    def _manifest(self, course: Course, ending: dict[str, str]) -> dict[str, Any]:
+    def _manifest(self, course: Course, ending: Ending) -> dict[str, Any]:
         data, bases = self.data, self.training.bases
         return plain(
             {
@@ -121,11 +119,7 @@ class CellFit:
                 "trainable_parameters": self.training.branches.trainable_parameters,
                 "loss": course.loss,
                 "course": {"history": course.history},
-                "cpu_seconds": course.cpu_seconds,
-                "wall_seconds": course.wall_seconds,
-                "threads": torch.get_num_threads(),
-                **ending,
-                "versions": package_versions("sciml", "torch", "numpy", "scipy"),
+                **what_it_took(course, ending, "numpy", "scipy"),
             }
         )
 
@@ -177,13 +171,9 @@ def train_cell(
     --------
     >>> law = train_cell("rve/disc", "rve.h5", folder="run").law
     """
-    folder = None if folder is None else Path(folder)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    run = CellFit(family, data, options, seed=seed, device=device).run(folder=folder, resume=resume, report=report)
-    if folder is not None:
-        run.save(folder)
-    return run
+    return train_in_folder(
+        CellFit(family, data, options, seed=seed, device=device), folder, resume=resume, report=report
+    )
 
 
 def _same_cell(family: str, data: CellData) -> Cell:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sciml.datasets import Dataset, open_dataset
@@ -20,11 +19,10 @@ from sciml.solvers.base import (
     Progress,
     Range,
     checked_device,
-    package_versions,
     refuse_unknown_options,
     validated_options,
 )
-from sciml.surrogates.continuing import identity_of, make_steps
+from sciml.surrogates.continuing import identity_of, make_steps, train_in_folder, what_it_took
 from sciml.surrogates.operators import MODELS, build
 from sciml.surrogates.operators.conformal import ConformalBand
 from sciml.surrogates.operators.figures import course_figure
@@ -126,7 +124,7 @@ class Fit:
         if ending.status == "diverged":
             raise DivergenceError(f"The training of {self.model!r} diverged: {ending.reason}; lower the learning_rate.")
         training.take_best()
-        return self._calibrated(training, course, options, trials, {"status": ending.status, "reason": ending.reason})
+        return self._calibrated(training, course, options, trials, ending)
 
     def _trained(
         self,
@@ -197,7 +195,7 @@ class Fit:
         course: Course,
         options: TrainingOptions,
         trials: list[dict[str, Any]],
-        ending: dict[str, str],
+        ending: Ending,
     ) -> OperatorRun:
         validation = self.data.validation
         predicted = training.predict(validation)
@@ -228,12 +226,8 @@ class Fit:
             "flops": operator.flops(1),
             "validation": min((value for _, value in training.validation), default=training.validation_error()),
             "course": {"history": course.history, "validation": training.validation, "steps": training.steps_of_epoch},
-            "cpu_seconds": course.cpu_seconds,
-            "wall_seconds": course.wall_seconds,
-            "threads": torch.get_num_threads(),
             "trials": trials,
-            **ending,
-            "versions": package_versions("sciml", "torch", "neuraloperator"),
+            **what_it_took(course, ending, "neuraloperator"),
         }
         return OperatorRun(training.surrogate, band, plain(manifest))
 
@@ -292,15 +286,8 @@ def train_operator(
     --------
     >>> run = train_operator("darcy/threshold", "darcy32.h5", "lsm", epochs=10, folder="run")
     """
-    folder = None if folder is None else Path(folder)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    run = Fit(family, data, model, options, seed=seed, device=device, tune=tune).run(
-        folder=folder, resume=resume, report=report
-    )
-    if folder is not None and is_first():
-        run.save(folder)
-    return run
+    fit = Fit(family, data, model, options, seed=seed, device=device, tune=tune)
+    return train_in_folder(fit, folder, resume=resume, report=report)
 
 
 def split_options(model: str, given: Mapping[str, Any]) -> tuple[TrainingOptions, dict[str, Any]]:

@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from sciml.datasets import Dataset, open_dataset
 from sciml.errors import DivergenceError, OptionError
 from sciml.files import plain
 from sciml.registry import other_names
-from sciml.solvers.base import Progress, checked_device, package_versions, validated_options
-from sciml.surrogates.continuing import identity_of, make_steps
+from sciml.solvers.base import Progress, checked_device, validated_options
+from sciml.surrogates.continuing import identity_of, make_steps, train_in_folder, what_it_took
 from sciml.surrogates.wave_cnn.evaluation import roll_outs
 from sciml.surrogates.wave_cnn.options import WaveOptions
 from sciml.surrogates.wave_cnn.run import WaveRun
 from sciml.surrogates.wave_cnn.training import WaveTraining
 from sciml.surrogates.wave_cnn.waves import Waves
-from sciml.training import Course, TrainingState
+from sciml.training import Course, Ending, TrainingState
 
 __all__ = ["MODEL", "WaveFit", "train_waves"]
 
@@ -92,13 +91,13 @@ class WaveFit:
         if ending.status == "diverged":
             raise DivergenceError(f"The training of {MODEL!r} diverged: {ending.reason}; lower the learning_rate.")
         run = WaveRun(training.simulator.eval(), {})
-        run.manifest = self._manifest(state.course, {"status": ending.status, "reason": ending.reason})
+        run.manifest = self._manifest(state.course, ending)
         run.manifest["validation"] = roll_outs(run, Waves.of(self.dataset, "validation"), device=self.device)[
             "relative_l2"
         ]
         return run
 
-    def _manifest(self, course: Course, ending: dict[str, str]) -> dict[str, Any]:
+    def _manifest(self, course: Course, ending: Ending) -> dict[str, Any]:
         dataset, simulator = self.dataset, self.training.simulator
         return plain(
             {
@@ -119,11 +118,7 @@ class WaveFit:
                 "trainable_parameters": simulator.trainable_parameters,
                 "loss": course.loss,
                 "course": {"history": course.history},
-                "cpu_seconds": course.cpu_seconds,
-                "wall_seconds": course.wall_seconds,
-                "threads": torch.get_num_threads(),
-                **ending,
-                "versions": package_versions("sciml", "torch"),
+                **what_it_took(course, ending),
             }
         )
 
@@ -176,10 +171,6 @@ def train_waves(
     --------
     >>> run = train_waves("wave/membrane", "wave64.h5", format="chain", folder="run")
     """
-    folder = None if folder is None else Path(folder)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-    run = WaveFit(family, data, options, seed=seed, device=device).run(folder=folder, resume=resume, report=report)
-    if folder is not None:
-        run.save(folder)
-    return run
+    return train_in_folder(
+        WaveFit(family, data, options, seed=seed, device=device), folder, resume=resume, report=report
+    )
