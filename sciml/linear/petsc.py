@@ -109,12 +109,22 @@ def attach(ksp: Any, context: PythonPreconditioner) -> None:
     ksp : petsc4py.PETSc.KSP
         With its operators set.
     context : PythonPreconditioner
+
+    Raises
+    ------
+    ParameterError, UnsupportedError
+        The matrix is not of the grid, or not what the solver takes.
     """
     PETSc: Any = import_module("petsc4py.PETSc")
     pc = ksp.getPC()
     pc.setType("python")
     pc.setPythonContext(context)
-    pc.setUp()
+    try:
+        pc.setUp()
+    except PETSc.Error:
+        if context.failure is not None:
+            raise context.failure from None
+        raise
     prepared = context.prepared
     assert prepared is not None
     plain = prepared.symmetric and not prepared.flexible
