@@ -10,17 +10,14 @@ from torch import Tensor
 
 from sciml.linear import LinearSystem, diffusion, poisson, solve
 from sciml.linear.learned import CycleNetwork, Hierarchy, Layout, LearnedMultigrid, NetworkShape, stencil_of
-from sciml.optimize.torch_state import pack_optimizer, unpack_optimizer
+from sciml.surrogates.linear_solvers.adam import AdamTraining
 from sciml.surrogates.linear_solvers.cycle_options import CycleOptions
-from sciml.training import Report
 
 __all__ = ["CycleTraining", "draw_system", "iteration_loss", "rough_solutions"]
 
 TRAINING_SEEDS = 1_000_000
 """Systems to train on have seeds from here; those below are for tests."""
 VALIDATION_SEED = 900_000
-_RECENT = 50
-"""Losses of which the mean is stated."""
 _LEAST = 1e-3
 """Of the mean reduction of the logarithm of the error in one iteration, below which there is no more to tell apart."""
 
@@ -92,12 +89,8 @@ def iteration_loss(hierarchy: Hierarchy, stencil: Tensor, layout: Layout, x: Ten
     return -torch.log(reduction.clamp_min(_LEAST)).mean()
 
 
-class CycleTraining:
-    """A network, random systems and Adam; a part of its own checkpoint.
-
-    The learning rate rises linearly over the first `warm_up` steps and falls linearly to zero over the last
-    `cool_down`. What a step draws follows from its number.
-    """
+class CycleTraining(AdamTraining[CycleOptions, CycleNetwork]):
+    """One random system in each step."""
 
     Options = CycleOptions
     sources = (
@@ -106,45 +99,20 @@ class CycleTraining:
         "linear/learned/networks.py",
         "linear/learned/transfers.py",
         "linear/systems.py",
+        "surrogates/linear_solvers/adam.py",
         "surrogates/linear_solvers/cycles.py",
     )
 
     def __init__(self, options: CycleOptions, *, seed: int, device: str = "cpu") -> None:
-        self.options, self.seed, self.device = options, seed, device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = CycleNetwork(NetworkShape(len(options.cells), options.width)).to(device)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate)
-        self.done, self.losses = 0, list[float]()
+            network = CycleNetwork(NetworkShape(len(options.cells), options.width)).to(device)
+        super().__init__(options, network)
+        self.seed, self.device, self.largest_gradient = seed, device, options.largest_gradient
 
-    @property
-    def steps(self) -> int:
-        """In all."""
-        return self.options.steps
-
-    @property
-    def rate(self) -> float:
-        """Learning rate of the next step."""
-        options = self.options
-        rising = (self.done + 1) / max(1, options.warm_up)
-        falling = (options.steps - self.done) / max(1, options.cool_down)
-        return options.learning_rate * min(1.0, rising, falling)
-
-    def step(self) -> Report:
-        """One step of Adam, for one system."""
-        options = self.options
+    def loss(self) -> Tensor:
         generator = np.random.default_rng([self.seed, self.done])
-        value = self._loss(draw_system(options, generator), generator)
-        self.optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), options.largest_gradient)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate
-        self.optimizer.step()
-        self.done += 1
-        loss = float(value.detach())
-        self.losses = [*self.losses, loss][-_RECENT:]
-        return Report(loss, "Adam", f"loss {loss:.3g}")
+        return self._loss(draw_system(self.options, generator), generator)
 
     def _loss(self, system: LinearSystem, generator: np.random.Generator) -> Tensor:
         grid, options = system.grid, self.options
@@ -178,22 +146,3 @@ class CycleTraining:
             }
             out[name] = counts
         return out
-
-    # -- the part of a checkpoint ------------------------------------------------------------------------
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Weights and moments."""
-        weights = {f"weight.{key}": value.detach().clone() for key, value in self.network.state_dict().items()}
-        return weights | {f"adam.{key}": value for key, value in pack_optimizer(self.optimizer)[0].items()}
-
-    def values(self) -> dict[str, Any]:
-        """Steps, losses and settings."""
-        return {"done": self.done, "losses": self.losses, "adam": pack_optimizer(self.optimizer)[1]}
-
-    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        own = {key.partition(".")[2]: tensor for key, tensor in tensors.items() if key.startswith("weight.")}
-        self.network.load_state_dict(own)
-        adam = {key.partition(".")[2]: tensor for key, tensor in tensors.items() if key.startswith("adam.")}
-        unpack_optimizer(self.optimizer, adam, values["adam"])
-        self.done, self.losses = values["done"], values["losses"]

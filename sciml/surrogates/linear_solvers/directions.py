@@ -14,17 +14,14 @@ from sciml.linear.dcdm import DeepConjugateDirections, DirectionNetwork
 from sciml.linear.dcdm.network import glorot, small
 from sciml.linear.lanczos import ritz_vectors
 from sciml.linear.stencil_operator import StencilOperator
-from sciml.optimize.torch_state import pack_optimizer, unpack_optimizer
+from sciml.surrogates.linear_solvers.adam import AdamTraining
 from sciml.surrogates.linear_solvers.options import DirectionOptions
-from sciml.training import Report
 
 __all__ = ["DirectionTraining", "RitzMixtures", "scale_free_loss", "training_systems"]
 
 TRAINING_SEEDS = 1_000_000
 """Geometries to train on have seeds from here; those below are for tests."""
 VALIDATION_SEED = 900_000
-_RECENT = 50
-"""Losses of which the mean is stated."""
 
 
 def training_systems(options: DirectionOptions, seed: int) -> list[LinearSystem]:
@@ -116,28 +113,26 @@ class RitzMixtures:
         return torch.stack(out), which
 
 
-class DirectionTraining:
-    """A network, its mixtures and Adam; a part of its own checkpoint.
-
-    The learning rate rises linearly over the first `warm_up` steps and falls linearly to zero over the last
-    `cool_down`. What a step draws follows from its number.
-    """
+class DirectionTraining(AdamTraining[DirectionOptions, DirectionNetwork]):
+    """Mixtures of Ritz vectors in each step."""
 
     Options = DirectionOptions
     sources = (
         "linear/dcdm/network.py",
         "linear/lanczos.py",
         "linear/systems.py",
+        "surrogates/linear_solvers/adam.py",
         "surrogates/linear_solvers/directions.py",
     )
 
     def __init__(self, options: DirectionOptions, *, seed: int, device: str = "cpu") -> None:
-        self.options, self.seed, self.device = options, seed, device
-        self.network = DirectionNetwork(len(options.cells), options.structure, device=device)
+        network = DirectionNetwork(len(options.cells), options.structure, device=device)
         begin = glorot if options.first_weights == "glorot" else small
-        begin(self.network, torch.Generator(device).manual_seed(seed))
-        kind = torch.channels_last if self.network.dim == 2 else torch.channels_last_3d
-        self.network.to(memory_format=kind)
+        begin(network, torch.Generator(device).manual_seed(seed))
+        kind = torch.channels_last if network.dim == 2 else torch.channels_last_3d
+        network.to(memory_format=kind)
+        super().__init__(options, network)
+        self.seed, self.device = seed, device
         self.mixtures = RitzMixtures(
             training_systems(options, seed),
             options.vectors,
@@ -147,37 +142,12 @@ class DirectionTraining:
             seed=seed,
             device=device,
         )
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=options.learning_rate)
-        self.done, self.losses = 0, list[float]()
 
-    @property
-    def steps(self) -> int:
-        """In all."""
-        return self.options.steps
-
-    @property
-    def rate(self) -> float:
-        """Learning rate of the next step."""
-        options = self.options
-        rising = (self.done + 1) / max(1, options.warm_up)
-        falling = (options.steps - self.done) / max(1, options.cool_down)
-        return options.learning_rate * min(1.0, rising, falling)
-
-    def step(self) -> Report:
-        """One step of Adam."""
+    def loss(self) -> Tensor:
         generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + self.done)
         b, which = self.mixtures.draw(self.options.batch, generator)
         q = self.network(b) * self.mixtures.operator.fluid[which]
-        loss = scale_free_loss(q, b, self.mixtures.operator(q, which))
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate
-        self.optimizer.step()
-        self.done += 1
-        value = float(loss.detach())
-        self.losses = [*self.losses, value][-_RECENT:]
-        return Report(value, "Adam", f"loss {value:.3g}")
+        return scale_free_loss(q, b, self.mixtures.operator(q, which))
 
     def about(self) -> dict[str, Any]:
         """What makes the network again, besides its weights."""
@@ -191,19 +161,3 @@ class DirectionTraining:
             ours = DeepConjugateDirections(network=self.network, device=self.device)
             out[name] = {"dcdm": solve(system, ours).iterations, "cg": solve(system, "cg").iterations}
         return out
-
-    # -- the part of a checkpoint ------------------------------------------------------------------------
-
-    def tensors(self) -> dict[str, Tensor]:
-        weights = {f"weight.{key}": value.detach().clone() for key, value in self.network.state_dict().items()}
-        return weights | {f"adam.{key}": value for key, value in pack_optimizer(self.optimizer)[0].items()}
-
-    def values(self) -> dict[str, Any]:
-        return {"done": self.done, "losses": self.losses, "adam": pack_optimizer(self.optimizer)[1]}
-
-    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        own = {key.partition(".")[2]: tensor for key, tensor in tensors.items() if key.startswith("weight.")}
-        self.network.load_state_dict(own)
-        adam = {key.partition(".")[2]: tensor for key, tensor in tensors.items() if key.startswith("adam.")}
-        unpack_optimizer(self.optimizer, adam, values["adam"])
-        self.done, self.losses = values["done"], values["losses"]
