@@ -130,6 +130,7 @@ class Layout:
         # What the domain has been made of is what it has read; on a box that does not move, it was read for the time.
         self.shaping = {name for name in drawn & problem.parameters.read if on_mesh}
         self._refuse_moving_boxes(drawn)
+        self._refuse_other_times(drawn)
         self.grid: Grid = kept_grid(problem, shape, varying=bool(self.shaping))
         declared = problem.declared_parameters
         self.constants = {name: declared[name].length or 1 for name in sorted(drawn - self.shaping)}
@@ -150,6 +151,17 @@ class Layout:
         if member.dim != own.dim or (member.lower != own.lower).any() or (member.upper != own.upper).any():
             names = ", ".join(sorted(drawn & self.problem.parameters.read))
             raise UnsupportedError(f"The box of {self.problem!r} changes with {names}; give it one value by -p.")
+
+    def _refuse_other_times(self, drawn: set[str]) -> None:
+        if not self.problem.evolves:
+            return
+        own, member = self.problem.time, self.problem.draw(0).time
+        if (member.start, member.end) != (own.start, own.end):
+            names = ", ".join(sorted(drawn))
+            raise UnsupportedError(
+                f"How long {self.problem!r} runs follows from what is drawn ({names}), and frames are kept at the same "
+                f"instants of all members; give what it follows from one value by -p."
+            )
 
     def _acts(self, name: str) -> bool:
         """Whether a random field enters the law, rather than the initial state alone."""

@@ -254,6 +254,7 @@ def test_another_output_than_the_declared_one(tmp_path):
     ("family", "request_", "error", "words"),
     [
         ("poisson/pure_neumann", {"resolution": 8}, UnsupportedError, "not a family"),
+        ("wave/standing", {"resolution": 8, "frames": 4}, UnsupportedError, "follows from what is drawn .speed."),
         ("darcy/threshold", {}, OptionError, "say how many nodes"),
         ("darcy/threshold", {"resolution": 8, "frames": 3}, OptionError, "run in time"),
         ("darcy/threshold", {"resolution": 8, "output": "pressure"}, UnknownNameError, "no field or method"),
