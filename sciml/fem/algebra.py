@@ -44,8 +44,10 @@ _LABELS = {
     "dcdm": "deep conjugate directions-{krylov}",
 }
 _PYAMG = ("pyamg", "pyamg_rs")
-_DIRECTIONS = 2
-"""Against how many deep conjugate directions are made conjugate."""
+_DIRECTIONS = 10
+"""Against how many deep conjugate directions are made conjugate: a reference needs more digits than two get to."""
+_STAGNANT = 20
+"""Iterations in which they have to halve the residual."""
 _counter = itertools.count()
 Preconditioner = LatticePreconditioner | AlgebraicMultigrid | PythonPreconditioner
 
@@ -175,6 +177,26 @@ def _on_a_grid(requested: str, possible: bool) -> LinearChoice:
     return LinearChoice(requested, "fcg", "python", reason, instead)
 
 
+class _Stagnation:
+    """Converged by the norm of the residual, or given up where that was not halved in some iterations."""
+
+    def __init__(self, tolerance: float) -> None:
+        self._tolerance, self._norms = tolerance, list[float]()
+
+    def __call__(self, ksp: PETSc.KSP, iteration: int, norm: float) -> int:
+        reasons = PETSc.KSP.ConvergedReason
+        if iteration == 0:
+            self._norms = []
+        self._norms.append(norm)
+        if norm <= self._tolerance * self._norms[0]:
+            return reasons.CONVERGED_RTOL
+        if not np.isfinite(norm):
+            return reasons.DIVERGED_NANORINF
+        if iteration >= _STAGNANT and norm > 0.5 * self._norms[-1 - _STAGNANT]:
+            return reasons.DIVERGED_BREAKDOWN
+        return reasons.CONVERGED_ITERATING
+
+
 def python_preconditioner(disc: Any, choice: LinearChoice, *, scaled: bool) -> Preconditioner | None:
     """What a choice needs besides PETSc, as the context of its preconditioner "python"; None for those of PETSc alone.
 
@@ -237,6 +259,10 @@ class LinearSolver:
         if self.choice.preconditioner == "python":
             pc.setPythonContext(self._preconditioner)
         if self.choice.krylov == "fcg":
+            # What a network makes of a residual has no size: that of the residual counts.
+            ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
+            ksp.setTolerances(max_it=_MOST_ITERATIONS)
+            ksp.setConvergenceTest(_Stagnation(tolerance))
             petsc_options = {"ksp_fcg_mmax": _DIRECTIONS, "ksp_fcg_truncation_type": "standard", **petsc_options}
         options = PETSc.Options()
         for key, value in petsc_options.items():

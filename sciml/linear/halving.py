@@ -28,7 +28,8 @@ class EverySecond(LinearSolver):
         B = 2-level cycle of  S = ω D⁻¹  and  P B_coarse Pᵀ,   P multilinear
 
     Elements of the second degree couple unknowns two places apart; those on the vertices, with P between them, couple
-    nearest neighbours. B is symmetric and positive definite where the other solver's cycle contracts.
+    nearest neighbours. B is symmetric and positive definite where the other solver's cycle contracts. Of a solver that
+    is no fixed matrix, the direction counts and the length is searched for on the coarser system.
 
     Parameters
     ----------
@@ -52,12 +53,19 @@ class EverySecond(LinearSolver):
         coarse.eliminate_zeros()
         grid = Grid.of_matrix(coarse, [p.shape[1] for p in self.interpolations])
         prepared = self.solver.setup(LinearSystem(np.zeros(coarse.shape[0]), grid, name=system.name))
-        return _TwoLevels(system.matrix, P, prepared)
+        return _TwoLevels(system.matrix, P, coarse, prepared)
 
 
 class _TwoLevels(Prepared):
-    def __init__(self, matrix: scipy.sparse.csr_array, P: scipy.sparse.csr_array, coarse: Prepared) -> None:
-        self._A, self._P, self._R, self._coarse = matrix, P, scipy.sparse.csr_array(P.T), coarse
+    def __init__(
+        self,
+        matrix: scipy.sparse.csr_array,
+        P: scipy.sparse.csr_array,
+        below: scipy.sparse.csr_array,
+        coarse: Prepared,
+    ) -> None:
+        self._A, self._P, self._R, self._below = matrix, P, scipy.sparse.csr_array(P.T), below
+        self._coarse = coarse
         self.symmetric, self.flexible, self.directions = coarse.symmetric, coarse.flexible, coarse.directions
         inverse = 1 / matrix.diagonal()
         v = np.random.default_rng(0).normal(size=len(inverse))
@@ -73,10 +81,17 @@ class _TwoLevels(Prepared):
             x += self._smoother * (r - self._A @ x)
         rest = self._R @ (r - self._A @ x)
         if rest.any():
-            x += self._P @ self._coarse.apply(rest)
+            x += self._P @ self._correction(rest)
         for _ in range(_SWEEPS):
             x += self._smoother * (r - self._A @ x)
         return x
+
+    def _correction(self, rest: np.ndarray) -> np.ndarray:
+        found = self._coarse.apply(rest)
+        if not self._coarse.flexible:
+            return found
+        curvature = float(found @ (self._below @ found))
+        return found * (float(rest @ found) / curvature) if curvature > 0 else found
 
     def destroy(self) -> None:
         self._coarse.destroy()

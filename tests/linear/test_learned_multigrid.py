@@ -41,7 +41,7 @@ def system(request):
 @pytest.fixture
 def several_levels(monkeypatch):
     """Small systems are solved directly else."""
-    monkeypatch.setattr("sciml.linear.learned.hierarchy._DIRECT", 12)
+    monkeypatch.setattr("sciml.linear.learned.hierarchy.DIRECT", 12)
 
 
 def lines(system):

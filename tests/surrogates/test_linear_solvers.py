@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from sciml.errors import OptionError, OutputError, UnknownNameError, UnsupportedError
-from sciml.linear import poisson, solve
+from sciml.linear import LinearSystem, diffusion, poisson, solve
 from sciml.linear.dcdm import DeepConjugateDirections
+from sciml.linear.learned import CycleNetwork, Hierarchy, Layout, LearnedMultigrid, NetworkShape, stencil_of
 from sciml.linear.trained import digest_of
 from sciml.surrogates.linear_solvers import from_problem, train_linear
+from sciml.surrogates.linear_solvers.cycle_options import CycleOptions
+from sciml.surrogates.linear_solvers.cycles import CycleTraining, draw_system, iteration_loss, rough_solutions
 from sciml.surrogates.linear_solvers.directions import (
     TRAINING_SEEDS,
     DirectionTraining,
@@ -108,6 +111,124 @@ def test_a_training_is_written_with_what_made_it(tmp_path):
     assert found.converged
     with pytest.raises(OutputError, match="give --force"):
         train_linear("dcdm", SMALL, out=tmp_path / "own")
+
+
+# -- the cycle -----------------------------------------------------------------------------------------------------
+
+CYCLE = {"cells": "36x36", "width": 8, "steps": 6, "warm_up": 2, "cool_down": 3}
+
+
+@pytest.fixture
+def several_levels(monkeypatch):
+    """Small systems are solved directly else."""
+    monkeypatch.setattr("sciml.linear.learned.hierarchy.DIRECT", 12)
+
+
+def loss_of(system, x, iterations, network=None):
+    layout = Layout(system.grid.shape)
+    stencil = stencil_of(system.grid, layout, torch.float64, "cpu")
+    network = CycleNetwork(NetworkShape(2, 8)) if network is None else network
+    return iteration_loss(Hierarchy(stencil, layout, network), stencil, layout, layout.pack(x), iterations)
+
+
+def test_the_loss_of_a_cycle_is_what_conjugate_gradients_reach(several_levels):
+    system = diffusion((19, 22), contrast=100, anisotropy=30, angle=20)
+    x = np.random.default_rng(0).normal(size=system.size)
+    spread = torch.as_tensor(system.grid.spread(x))[None]
+    value = float(loss_of(system, spread, 4).detach())
+    known = LinearSystem(system.matrix @ x, system.grid, name="known")
+    ours = LearnedMultigrid(network="untrained", precision="float64")
+    found = solve(known, ours, tolerance=1e-14, max_iterations=4)
+    gap = found.x - x
+    shrunk = 0.5 * np.log((x @ (system.matrix @ x)) / (gap @ (system.matrix @ gap))) / 4
+    assert value == pytest.approx(-np.log(shrunk), rel=1e-6)
+    assert float(loss_of(system, 50 * spread, 4).detach()) == pytest.approx(value, rel=1e-9)
+
+
+def test_gradients_of_the_loss_of_a_cycle(several_levels):
+    """Along a direction of the weights, against differences; bounds of eigenvalues and the coarsest inverse are held."""
+    system = poisson((13, 10), obstacles=1, seed=2)
+    network = CycleNetwork(NetworkShape(2, 8)).double()
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=generator, dtype=torch.float64))
+    layout = Layout(system.grid.shape)
+    x = torch.as_tensor(system.grid.spread(np.random.default_rng(0).normal(size=system.size)))[None]
+    loss = loss_of(system, x, 3, network)
+    slopes = torch.autograd.grad(loss, list(network.parameters()))
+    way = [torch.randn(w.shape, generator=generator, dtype=torch.float64) for w in network.parameters()]
+    expected = float(sum((a * b).sum() for a, b in zip(slopes, way, strict=True)))
+
+    def moved(h):
+        with torch.no_grad():
+            for weight, step in zip(network.parameters(), way, strict=True):
+                weight.add_(h * step)
+            value = float(loss_of(system, x, 3, network))
+            for weight, step in zip(network.parameters(), way, strict=True):
+                weight.sub_(h * step)
+        return value
+
+    assert layout.dim == 2
+    assert (moved(1e-6) - moved(-1e-6)) / 2e-6 == pytest.approx(expected, rel=0.05)
+    assert abs(expected) > 0.1
+
+
+def test_systems_of_a_training_are_drawn_as_asked():
+    options = CycleOptions(cells=(40, 30), poisson=0.5)
+    generator = np.random.default_rng(0)
+    systems = [draw_system(options, generator) for _ in range(40)]
+    assert {system.grid.shape for system in systems} > {systems[0].grid.shape}
+    assert all(20 <= s.grid.shape[0] <= 40 and 15 <= s.grid.shape[1] <= 30 for s in systems)
+    assert 8 < sum("poisson" in system.name.lower() for system in systems) < 32
+    with pytest.raises(ValueError, match="solved directly, with nothing to learn; 1200 cells in all"):
+        CycleOptions(cells=(24, 24))
+
+
+def test_drawn_solutions_have_energy_at_all_scales():
+    """Differences over 1, 4 and 16 cells all count: of noise they are alike, of a smooth field they grow like lengths."""
+    layout = Layout((64, 64))
+    image = layout.unpack(rough_solutions(layout, 40, np.random.default_rng(0)))
+    assert image.shape == (40, 64, 64)
+    sizes = [float((image[:, k:] - image[:, :-k]).square().mean()) for k in (1, 4, 16)]
+    assert 1.5 < sizes[1] / sizes[0] < 16
+    assert 1.5 < sizes[2] / sizes[1] < 16
+
+
+def test_the_training_of_a_cycle_goes_on_as_never_stopped():
+    whole, first, second = (CycleTraining(CycleOptions(**CYCLE), seed=1) for _ in range(3))
+    for _ in range(4):
+        whole.step()
+    for _ in range(2):
+        first.step()
+    second.restore(first.tensors(), json.loads(json.dumps(first.values())))
+    for _ in range(2):
+        second.step()
+    assert all(torch.equal(a, b) for a, b in zip(whole.network.parameters(), second.network.parameters(), strict=True))
+    assert whole.losses == second.losses
+
+
+def test_a_trained_cycle_is_written_and_taken(tmp_path):
+    manifest, files = train_linear("learned_mg", CYCLE, seed=3, out=tmp_path / "own")
+    assert [file.name for file in files] == ["own.safetensors", "own.json"]
+    assert (manifest["dim"], manifest["width"], manifest["steps"]) == (2, 8, 6)
+    assert set(manifest["found"]) == {"obstacles", "contrast", "anisotropy"}
+    assert solve(diffusion((20, 20), contrast=10), "learned_mg", network=tmp_path / "own").converged
+
+
+@pytest.mark.slow
+def test_a_small_training_of_a_cycle_saves_iterations(several_levels):
+    training = CycleTraining(
+        CycleOptions(cells=(32, 32), width=16, steps=150, warm_up=10, cool_down=100, poisson=0.0, contrast=1.0), seed=0
+    )
+    while training.done < training.steps:
+        training.step()
+    counts = {"trained": 0, "untrained": 0}
+    for seed in range(4):
+        system = diffusion((64, 64), anisotropy=1000, angle=5, seed=seed)
+        for name, network in (("trained", training.network), ("untrained", "untrained")):
+            counts[name] += solve(system, LearnedMultigrid(network=network), tolerance=1e-8).iterations
+    assert counts["trained"] < 0.8 * counts["untrained"]
 
 
 @pytest.mark.slow

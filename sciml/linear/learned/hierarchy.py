@@ -17,7 +17,7 @@ from sciml.linear.stencils import Grid, Offset
 
 __all__ = ["Hierarchy", "Level", "stencil_of"]
 
-_DIRECT = 600
+DIRECT = 600
 """Unknowns of the coarsest system, which is solved by its pseudo-inverse."""
 _MOST_DIRECT = 4000
 """Unknowns that nothing coarser can be made of, up to which that is still done."""
@@ -168,7 +168,7 @@ class Hierarchy:
             known = stencil[layout.centre] > 0
             count = int(known.sum())
             halved = choose_halved(stencil.detach(), layout)
-            if count <= _DIRECT or not any(halved):
+            if count <= DIRECT or not any(halved):
                 break
             level = _level(stencil, layout, halved, network)
             self.levels.append(level)

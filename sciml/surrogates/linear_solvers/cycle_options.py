@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from sciml.linear.learned.hierarchy import DIRECT
 
 __all__ = ["CycleOptions"]
 
@@ -41,4 +44,8 @@ class CycleOptions(BaseModel):
     def _axes(cls, value: tuple[int, ...]) -> tuple[int, ...]:
         if len(value) not in (2, 3) or min(value) < 8:
             raise ValueError("2 or 3 axes of at least 8 cells are needed")
+        if math.prod(value) < 2 * DIRECT:
+            raise ValueError(
+                f"so few cells are solved directly, with nothing to learn; {2 * DIRECT} cells in all are needed"
+            )
         return value

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sciml.linear import LinearSystem, diffusion, poisson, solve
 from sciml.linear.learned import CycleNetwork, Hierarchy, Layout, LearnedMultigrid, NetworkShape, stencil_of
+from sciml.linear.stencils import Grid
 from sciml.surrogates.linear_solvers.adam import AdamTraining
 from sciml.surrogates.linear_solvers.cycle_options import CycleOptions
 
@@ -112,14 +113,20 @@ class CycleTraining(AdamTraining[CycleOptions, CycleNetwork]):
 
     def loss(self) -> Tensor:
         generator = np.random.default_rng([self.seed, self.done])
-        return self._loss(draw_system(self.options, generator), generator)
+        while True:
+            grid = draw_system(self.options, generator).grid
+            assert grid is not None
+            layout = Layout(grid.shape)
+            stencil = stencil_of(grid, layout, torch.float64, self.device)
+            hierarchy = Hierarchy(stencil, layout, self.network)
+            # What is solved directly teaches nothing.
+            if hierarchy.levels:
+                return self._loss(hierarchy, stencil, layout, grid, generator)
 
-    def _loss(self, system: LinearSystem, generator: np.random.Generator) -> Tensor:
-        grid, options = system.grid, self.options
-        assert grid is not None
-        layout = Layout(grid.shape)
-        stencil = stencil_of(grid, layout, torch.float64, self.device)
-        hierarchy = Hierarchy(stencil, layout, self.network)
+    def _loss(
+        self, hierarchy: Hierarchy, stencil: Tensor, layout: Layout, grid: Grid, generator: np.random.Generator
+    ) -> Tensor:
+        options = self.options
         unknowns = layout.pack(torch.as_tensor(grid.fluid).to(self.device, torch.float64))
         x = rough_solutions(layout, options.batch, generator).to(self.device) * unknowns
         return iteration_loss(hierarchy, stencil, layout, x, options.iterations)

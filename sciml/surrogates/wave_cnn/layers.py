@@ -13,11 +13,15 @@ __all__ = ["convolution", "plain_convolution"]
 def convolution(
     options: WaveOptions, dim: int, channels_in: int, channels_out: int, mode: str, generator: torch.Generator
 ) -> Convolution:
-    """One without bias that keeps the grid, in the format asked for; its rank is for layers between all channels."""
+    """One without bias that keeps the grid, in the format asked for; its rank is for layers between all channels.
+
+    What comes from a single channel is dense: a chain that has all such kernels holds more numbers than they do, and
+    one of fewer saves little and costs accuracy.
+    """
     rank = options.rank if channels_in == channels_out == options.width else None
     return make_convolution(
-        options.format, dim, channels_in, channels_out, options.kernel, rank, padding_mode=mode, bias=False,
-        generator=generator,
+        "dense" if channels_in == 1 else options.format, dim, channels_in, channels_out, options.kernel, rank,
+        padding_mode=mode, bias=False, generator=generator,
     )  # fmt: skip
 
 
