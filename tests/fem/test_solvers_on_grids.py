@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from ufl import cos, exp, grad, sin
+from ufl import conditional, cos, exp, grad, lt, sin
 
 from sciml import Box, Dirichlet, Neumann, Periodic, Robin, load_problem, solve, vector
 from sciml.errors import OptionError
@@ -97,3 +97,16 @@ def test_where_there_is_no_grid_of_one_scalar_they_are_refused(poisson, bent_box
     ):
         with pytest.raises(OptionError, match=f"linear_solver={name} needs"):
             solved(problem, name, **({"cells": 8} if isinstance(problem.domain, Box) else {}) | options)
+
+
+@pytest.mark.parametrize("degree", [1, 2])
+def test_deep_directions_are_kept_where_they_converge_and_left_where_they_stagnate(poisson, degree):
+    options = {"degree": degree, "cells": 24}
+    kept = solved(poisson(exact=exact), "dcdm", **options)
+    assert kept.details["linear_solver"].startswith("deep conjugate directions-fcg")
+    assert kept.details["linear_iterations"] < 80
+    assert_agree(kept, solved(poisson(exact=exact), "direct", **options))
+    jump = poisson(flux=lambda u, x: conditional(lt(x[0] + x[1], 0.9), 1e6, 1.0) * grad(u))
+    left = solved(jump, "dcdm", **options)
+    assert "dcdm did not converge in" in left.details["linear_solver"]
+    assert_agree(left, solved(jump, "direct", **options))
