@@ -162,6 +162,14 @@ def test_it_is_built_without_a_value_on_meta(member, kind):
     assert all(weight.grad is not None for weight in built.parameters() if weight.requires_grad)
 
 
+@pytest.mark.parametrize("format", ["chain", "canonical", "tucker"])
+def test_layers_between_channels_alone_are_in_the_format(format):
+    """A chain from one channel that has all kernels would hold more numbers than these."""
+    built, _ = simulator(load_problem("wave/membrane", sides="absorbing"), format=format, layers=3)
+    kinds = [[layer.format for layer in chain.convolutions] for chain in (built.stiffness, built.damping)]
+    assert kinds == [["dense", format, format], ["dense"]]
+
+
 def test_what_is_no_wave_is_refused():
     with pytest.raises(UnsupportedError, match="mass"):
         sides_of(load_problem("heat/moving_source"), (5, 5))

@@ -17,6 +17,7 @@ from sciml.solution import GridEvolution, load_solution
 from sciml.surrogates import train
 from sciml.surrogates.wave_cnn import evaluate_waves, load_wave_run, train_waves
 from sciml.surrogates.wave_cnn.fitting import WaveFit
+from sciml.surrogates.wave_cnn.waves import Waves
 
 OPTIONS = {"width": 6, "steps": 60, "batch_size": 6, "unroll": 2}
 
@@ -35,6 +36,21 @@ def test_it_learns_in_seconds_what_persistence_does_not_know(trained, waves_file
     assert 1 <= found["first_frame_over_20_percent"] <= 24
 
 
+def test_it_learns_how_waves_leave(tmp_path):
+    """Absorbing sides: the energy of roll-outs falls as that of the true waves does, and nothing blows up."""
+    family = load_problem("wave/membrane", sides="absorbing").fixing(duration=2.0, width=0.12)
+    generate(family, tmp_path / "waves.h5", split=(12, 3, 4), resolution=17, frames=40, check=0)
+    run = train_waves("wave/membrane", tmp_path / "waves.h5", **OPTIONS | {"steps": 120})
+    test = Waves.of(open_dataset(tmp_path / "waves.h5"), "test")
+    made, truth = (values.flatten(2).square().sum(2) for values in (run.roll(test.medium, 40), test.frames[:, 1:]))
+    left = [float(size[:, -1].sum() / size.amax(1).sum()) for size in (made, truth)]
+    assert left[1] < 0.05
+    assert left[0] < 0.15
+    found = evaluate_waves(run, open_dataset(tmp_path / "waves.h5"))
+    assert found["frame_1"] < 0.2
+    assert max(found["from_start"][:20]) < 0.6
+
+
 def test_it_is_a_solver_of_its_family(trained, waves_file, tmp_path):
     """What the solver makes of a test member from its declaration is what the evaluation makes of the file."""
     solution = sciml.solve(member(0), str(trained), throw=False)
@@ -44,8 +60,6 @@ def test_it_is_a_solver_of_its_family(trained, waves_file, tmp_path):
     nodes = dataset.places.reshape(-1, 2).astype(float)
     made = solution.evaluate(nodes, list(dataset.problem.time.duration * np.arange(1, 25) / 24))
     run = load_wave_run(trained)
-    from sciml.surrogates.wave_cnn.waves import Waves
-
     expected = run.roll(Waves.of(dataset, "test").medium, 24)[0].numpy()
     np.testing.assert_allclose(made.reshape(expected.shape), expected, atol=1e-6 * np.abs(truth).max())
     assert np.linalg.norm(expected - truth) < 0.5 * np.linalg.norm(truth)
