@@ -96,7 +96,7 @@ def dcdm_sizes() -> dict[str, float]:
 
 
 def dcdm_space(largest: int = 64) -> dict[str, float]:
-    """The shipped network of space, trained at 32³, at 32³ and 64³ with obstacles, to 1e-6, beside ICC and multigrid.
+    """The shipped network of space, trained at 24³, at 32³ and 64³ with obstacles, to 1e-6, beside ICC and multigrid.
 
     Parameters
     ----------
