@@ -106,7 +106,7 @@ class _Petsc(Prepared):
     def __init__(self, system: LinearSystem, kind: str, options: Mapping[str, Any]) -> None:
         # Its stubs know neither its arrays nor its enumerations.
         PETSc: Any = import_module("petsc4py.PETSc")
-        A = system.matrix
+        A = _with_lone_unknowns(system)
         arrays = A.indptr.astype(np.int32), A.indices.astype(np.int32), A.data
         self._matrix = PETSc.Mat().createAIJ(A.shape, csr=arrays, comm=PETSc.COMM_SELF)
         self._matrix.setOption(PETSc.Mat.Option.SPD, True)
@@ -202,9 +202,19 @@ class RugeStueben(LinearSolver):
 
 def _as_matrix(system: LinearSystem) -> scipy.sparse.csr_matrix:
     """PyAMG counts in 32 bits."""
-    A = scipy.sparse.csr_matrix(system.matrix)
+    A = scipy.sparse.csr_matrix(_with_lone_unknowns(system))
     A.indptr, A.indices = A.indptr.astype(np.int32), A.indices.astype(np.int32)
     return A
+
+
+def _with_lone_unknowns(system: LinearSystem) -> scipy.sparse.csr_array:
+    """The matrix, with a diagonal for unknowns that are coupled to nothing: a part of the null space, projected off."""
+    diagonal = system.matrix.diagonal()
+    lone = diagonal == 0
+    if not lone.any():
+        return system.matrix
+    size = diagonal.max() if diagonal.any() else 1.0
+    return scipy.sparse.csr_array(system.matrix + scipy.sparse.diags_array(np.where(lone, size, 0.0)))
 
 
 @contextlib.contextmanager
