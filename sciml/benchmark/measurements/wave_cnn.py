@@ -129,8 +129,9 @@ def wave_rollouts(seed: int = 0, steps: int = 300) -> dict[str, float]:
     width = max(w for w in range(2, 17) if _parameters(path, {"format": "dense", "width": w}) <= wanted)
     cases = {"chain": chain, "dense": {"format": "dense"}, "thin": {"format": "dense", "width": width}}
     figures: dict[str, float] = {}
+    seconds = _step_seconds(path, cases)
     for name, options in cases.items():
-        share = 1.0 if name == "chain" else _step_seconds(path, chain) / _step_seconds(path, options)
+        share = seconds["chain"] / seconds[name]
         run = WaveFit(_FAMILY, path, options | {"steps": max(1, round(steps * share))}, seed=seed).run()
         found = _evaluated(run, path)
         figures |= {f"{name}_{key}": value for key, value in found.items()}
@@ -145,18 +146,21 @@ def _parameters(path: Path, options: dict[str, Any]) -> int:
     return WaveFit(_FAMILY, path, options | {"samples": 2}).training.simulator.trainable_parameters
 
 
-def _step_seconds(path: Path, options: dict[str, Any], repeats: int = 4) -> float:
-    """Least CPU seconds of one step with each number of frames, weighted as in a training."""
-    training = WaveFit(_FAMILY, path, options | {"samples": 8}).training
-    seconds = 0.0
-    for share, unroll in ((0.4, 1), (0.35, 2), (0.25, 4)):
-        taken = []
-        for number in range(repeats):
-            start = time.thread_time()
-            training.loss(number, unroll).backward()
-            taken.append(time.thread_time() - start)
-        seconds += share * min(taken)
-    return seconds
+def _step_seconds(path: Path, cases: dict[str, dict[str, Any]], rounds: int = 6) -> dict[str, float]:
+    """Mean CPU seconds of a step of each, weighted by the numbers of frames as in a training, in turns.
+
+    Means, since what is bound by memory suffers more from what else runs on a machine than its fastest step shows.
+    """
+    trainings = {name: WaveFit(_FAMILY, path, options | {"samples": 8}).training for name, options in cases.items()}
+    seconds = dict.fromkeys(cases, 0.0)
+    for number in range(rounds + 1):
+        for share, unroll in ((0.4, 1), (0.35, 2), (0.25, 4)):
+            for name, training in trainings.items():
+                start = time.thread_time()
+                training.loss(number, unroll).backward()
+                # The first round warms up.
+                seconds[name] += share * (time.thread_time() - start) * (number > 0)
+    return {name: total / rounds for name, total in seconds.items()}
 
 
 def _evaluated(run: WaveRun, path: Path) -> dict[str, float]:
