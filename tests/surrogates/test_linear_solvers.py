@@ -84,14 +84,22 @@ def test_the_learning_rate_rises_and_falls():
     assert np.allclose(rates, [0.25, 0.5, 0.75, 1, 1, 1, 0.8, 0.6, 0.4, 0.2])
 
 
-def test_going_on_is_as_never_stopped():
-    whole, first, second = (DirectionTraining(options(), seed=1) for _ in range(3))
-    for _ in range(6):
+CYCLE = {"cells": "36x36", "width": 8, "steps": 6, "warm_up": 2, "cool_down": 3}
+
+
+@pytest.mark.parametrize(
+    ("training", "options"),
+    [(DirectionTraining, options()), (CycleTraining, CycleOptions(**CYCLE))],
+    ids=["dcdm", "mg"],
+)
+def test_going_on_is_as_never_stopped(training, options):
+    whole, first, second = (training(options, seed=1) for _ in range(3))
+    for _ in range(4):
         whole.step()
-    for _ in range(3):
+    for _ in range(2):
         first.step()
     second.restore(first.tensors(), json.loads(json.dumps(first.values())))
-    for _ in range(3):
+    for _ in range(2):
         second.step()
     assert all(torch.equal(a, b) for a, b in zip(whole.network.parameters(), second.network.parameters(), strict=True))
     assert whole.losses == second.losses
@@ -114,8 +122,6 @@ def test_a_training_is_written_with_what_made_it(tmp_path):
 
 
 # -- the cycle -----------------------------------------------------------------------------------------------------
-
-CYCLE = {"cells": "36x36", "width": 8, "steps": 6, "warm_up": 2, "cool_down": 3}
 
 
 @pytest.fixture
@@ -193,19 +199,6 @@ def test_drawn_solutions_have_energy_at_all_scales():
     sizes = [float((image[:, k:] - image[:, :-k]).square().mean()) for k in (1, 4, 16)]
     assert 1.5 < sizes[1] / sizes[0] < 16
     assert 1.5 < sizes[2] / sizes[1] < 16
-
-
-def test_the_training_of_a_cycle_goes_on_as_never_stopped():
-    whole, first, second = (CycleTraining(CycleOptions(**CYCLE), seed=1) for _ in range(3))
-    for _ in range(4):
-        whole.step()
-    for _ in range(2):
-        first.step()
-    second.restore(first.tensors(), json.loads(json.dumps(first.values())))
-    for _ in range(2):
-        second.step()
-    assert all(torch.equal(a, b) for a, b in zip(whole.network.parameters(), second.network.parameters(), strict=True))
-    assert whole.losses == second.losses
 
 
 def test_a_trained_cycle_is_written_and_taken(tmp_path):
