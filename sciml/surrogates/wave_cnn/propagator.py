@@ -9,12 +9,12 @@ symmetric operator M in place of (Δ/m)² L, by m substeps of central difference
 
     u⁺ + u⁻ = 2 T_m(I − M/2) (u + f/12) + 5/6 f,   M = S s⁻¹ Bᵀ B s S + (I − S)⁴,   f = Δ² · source,
 
-with the Chebyshev polynomial T_m and s² the nodes' shares of mass. B is a chain of convolutions without bias, the first
-dense, the others in the format asked for; after each the channels are multiplied by gates, which a small network makes of speed and sides, once for a trajectory. S
-is the mean with weights ¼, ½, ¼ along each axis: of waves of two or three nodes data know nothing, so they are kept
-from the network, and oscillate by the last term, which longer ones do not see. The map is linear in state and source,
-reversible, and conserves a discrete energy as long as M has no eigenvalue beyond 4. f/12 and 5/6 f are what makes the
-rule exact to fourth order in the step (B. Numerov, 1924).
+with the Chebyshev polynomial T_m and s² the nodes' shares of mass. B is a chain of convolutions without bias, the
+first dense, the others in the format asked for; after each the channels are multiplied by gates, which a small network
+makes of speed and sides, once for a trajectory. S is the mean with weights ¼, ½, ¼ along each axis: of waves of two or
+three nodes data know nothing, so they are kept from the network, and oscillate by the last term, which longer ones do
+not see. The map is linear in state and source, reversible, and conserves a discrete energy as long as M has no
+eigenvalue beyond 4. f/12 and 5/6 f are what makes the rule exact to fourth order in the step (B. Numerov, 1924).
 
 Absorbing sides add −s⁻¹ Dᵀ D s (u − u⁻) with another gated chain D that acts near them.
 """
