@@ -67,10 +67,10 @@ plt.show()
 # %% [markdown]
 # ## What is left of each eigenvector
 #
-# A preconditioner B with B A = 1 leaves nothing. For eigenvectors v with A v = λ v the picture shows
-# ‖v − α A B v‖ with the best α, which is what the loss of deep conjugate directions asks for. Plain conjugate gradients
-# are not in it: one step along a single eigenvector leaves nothing, mixtures are what they are slow on. Networks and
-# cycles leave little of long waves, at low eigenvalues, where a factorisation leaves most; of the longest wave the network
+# A preconditioner B with B A = 1 leaves nothing. For eigenvectors v with A v = λ v the picture shows ‖v − α A B v‖
+# with the best α, which is what the loss of deep conjugate directions asks for. Plain conjugate gradients are not in
+# it: one step along a single eigenvector leaves nothing, mixtures are what they are slow on. Networks and cycles
+# leave little of long waves, at low eigenvalues, where a factorisation leaves most; of the longest wave the network
 # leaves all.
 
 # %%
