@@ -180,15 +180,15 @@ def _on_a_grid(requested: str, possible: bool) -> LinearChoice:
 class _Stagnation:
     """Converged by the norm of the residual, or given up where that was not halved in some iterations."""
 
-    def __init__(self, tolerance: float) -> None:
-        self._tolerance, self._norms = tolerance, list[float]()
+    def __init__(self) -> None:
+        self._norms = list[float]()
 
     def __call__(self, ksp: PETSc.KSP, iteration: int, norm: float) -> int:
         reasons = PETSc.KSP.ConvergedReason
         if iteration == 0:
             self._norms = []
         self._norms.append(norm)
-        if norm <= self._tolerance * self._norms[0]:
+        if norm <= max(ksp.rtol * self._norms[0], ksp.atol):
             return reasons.CONVERGED_RTOL
         if not np.isfinite(norm):
             return reasons.DIVERGED_NANORINF
@@ -251,7 +251,8 @@ class LinearSolver:
         prefix = f"sciml_{next(_counter)}_"
         ksp.setOptionsPrefix(prefix)
         ksp.setType(self.choice.krylov)
-        ksp.setTolerances(rtol=tolerance, max_it=_MOST_ITERATIONS if self.choice.instead is None else _FAST_ITERATIONS)
+        fast = self.choice.name == "fast_diagonalisation" and self.choice.instead is not None
+        ksp.setTolerances(rtol=tolerance, max_it=_FAST_ITERATIONS if fast else _MOST_ITERATIONS)
         pc = ksp.getPC()
         pc.setType(self.choice.preconditioner)
         if self.choice.name == "direct":
@@ -261,8 +262,7 @@ class LinearSolver:
         if self.choice.krylov == "fcg":
             # What a network makes of a residual has no size: that of the residual counts.
             ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-            ksp.setTolerances(max_it=_MOST_ITERATIONS)
-            ksp.setConvergenceTest(_Stagnation(tolerance))
+            ksp.setConvergenceTest(_Stagnation())
             petsc_options = {"ksp_fcg_mmax": _DIRECTIONS, "ksp_fcg_truncation_type": "standard", **petsc_options}
         options = PETSc.Options()
         for key, value in petsc_options.items():

@@ -5,7 +5,7 @@ import pytest
 from ufl import conditional, cos, exp, grad, lt, sin
 
 from sciml import Box, Dirichlet, Neumann, Periodic, Robin, load_problem, solve, vector
-from sciml.errors import OptionError
+from sciml.errors import DivergenceError, OptionError
 
 
 def exact(x):
@@ -106,6 +106,8 @@ def test_deep_directions_are_kept_where_they_converge_and_left_where_they_stagna
     assert kept.details["linear_solver"].startswith("deep conjugate directions-fcg")
     assert kept.details["linear_iterations"] < 80
     assert_agree(kept, solved(poisson(exact=exact), "direct", **options))
+    with pytest.raises(DivergenceError, match="left a relative residual of"):  # the tolerance is the one given
+        solved(poisson(exact=exact), "dcdm", petsc_options={"ksp_rtol": 1e-4}, **options)
     jump = poisson(flux=lambda u, x: conditional(lt(x[0] + x[1], 0.9), 1e6, 1.0) * grad(u))
     left = solved(jump, "dcdm", **options)
     assert "dcdm did not converge in" in left.details["linear_solver"]
