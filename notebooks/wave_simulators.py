@@ -96,7 +96,7 @@ family = load_problem("wave/membrane")
 generate(family, folder / "waves.h5", split=SPLIT, resolution=RESOLUTION, seed=0, check=0)
 dataset = open_dataset(folder / "waves.h5")
 shared = {"steps": STEPS, "batch_size": BATCH}
-cases = {"chain": {"format": "chain"}, "dense": {"format": "dense"}, "thin dense": {"format": "dense", "width": 11}}
+cases = {"chain": {"format": "chain"}, "dense": {"format": "dense"}, "thin dense": {"format": "dense", "width": 10}}
 runs, found = {}, {}
 for name, options in cases.items():
     runs[name] = train_waves("wave/membrane", folder / "waves.h5", **shared, **options)
