@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from sciml.errors import UnsupportedError
 from sciml.linear import linear_solver, solve
 from sciml.linear.halving import EverySecond
 from sciml.linear.krylov import LinearSolver, Prepared
@@ -86,5 +87,5 @@ def test_a_solver_that_gives_directions_alone_counts_by_its_directions():
 
 def test_it_takes_no_network_of_another_dimension():
     system, ways = quadratic(8, 6)
-    with pytest.raises(Exception, match="trained for 3 axes"):
+    with pytest.raises(UnsupportedError, match="trained for 3 axes"):
         EverySecond(LearnedMultigrid(network="learned_mg_3d"), ways).setup(system)

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from sciml.linear import LinearSystem, diffusion, poisson, solve
 from sciml.linear.learned import CycleNetwork, Hierarchy, Layout, LearnedMultigrid, NetworkShape, stencil_of
-from sciml.linear.stencils import Grid
 from sciml.surrogates.linear_solvers.adam import AdamTraining
 from sciml.surrogates.linear_solvers.cycle_options import CycleOptions
 
@@ -121,15 +120,10 @@ class CycleTraining(AdamTraining[CycleOptions, CycleNetwork]):
             hierarchy = Hierarchy(stencil, layout, self.network)
             # What is solved directly teaches nothing.
             if hierarchy.levels:
-                return self._loss(hierarchy, stencil, layout, grid, generator)
-
-    def _loss(
-        self, hierarchy: Hierarchy, stencil: Tensor, layout: Layout, grid: Grid, generator: np.random.Generator
-    ) -> Tensor:
-        options = self.options
+                break
         unknowns = layout.pack(torch.as_tensor(grid.fluid).to(self.device, torch.float64))
-        x = rough_solutions(layout, options.batch, generator).to(self.device) * unknowns
-        return iteration_loss(hierarchy, stencil, layout, x, options.iterations)
+        x = rough_solutions(layout, self.options.batch, generator).to(self.device) * unknowns
+        return iteration_loss(hierarchy, stencil, layout, x, self.options.iterations)
 
     def about(self) -> dict[str, Any]:
         """What makes the network again, besides its weights."""
