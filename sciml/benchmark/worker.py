@@ -223,8 +223,8 @@ class Placement:
         """The sum over all processes."""
         return value if self.processes == 1 else self._world.allreduce(value)
 
-    def agree(self, value: bool) -> bool:
-        """The first process's opinion."""
+    def agree[T](self, value: T) -> T:
+        """The first process's value: clocks differ, and all processes have to do the same."""
         return value if self.processes == 1 else self._world.bcast(value)
 
     def wait(self) -> None:
@@ -314,7 +314,7 @@ def _repeated(
     while True:
         (solution, phases), clock = _timed(partial(_several, run, in_a_row), place)
         if asked > 1 and not timings and in_a_row == 1 and place.agree(clock.wall < _LEAST):
-            in_a_row = min(_MOST_IN_A_ROW, math.ceil(_LEAST / max(clock.wall, 1e-6)))
+            in_a_row = place.agree(min(_MOST_IN_A_ROW, math.ceil(_LEAST / max(clock.wall, 1e-6))))
             continue
         timings.append(phases | {"wall": clock.wall / in_a_row, "cpu": clock.cpu / in_a_row, "solves": in_a_row})
         used, longest = place.total(_cpu()), in_a_row * max(row["cpu"] for row in timings)

@@ -39,3 +39,45 @@ def test_two_processes_measure_what_one_does(cell, plate, tmp_path):
     # Each of the two has its own interpreter and libraries.
     assert result["peak_memory"] > 2e8
     assert all(row["cpu"] > 0 for row in result["timings"])
+
+
+CLOCKS = """
+import sys, time
+from mpi4py import MPI
+
+world, clock = MPI.COMM_WORLD, time.perf_counter
+if world.rank == 1:  # a clock that runs three times as fast
+    time.perf_counter = lambda: 3.0 * clock()
+
+from sciml.benchmark.worker import Placement, _repeated
+from sciml.solution import Seconds
+
+class Answer:
+    seconds = Seconds(setup=0.0, solve=0.004, post=0.0)
+
+solves = 0
+
+def run():
+    global solves
+    solves += 1
+    time.sleep(0.004)
+    # Whoever solves more often than the other one is alone at the next sum.
+    assert world.allreduce(solves) == 2 * solves
+    return Answer
+
+_, timings = _repeated(run, 3, None, Placement(processes=2))
+assert len(timings) == 3, timings
+counts = world.allgather([row["solves"] for row in timings])
+assert counts[0] == counts[1] and counts[0][0] > 5, counts
+print(f"{world.rank}: {solves}")
+"""
+
+
+@pytest.mark.skipif(not MPIEXEC.is_file(), reason="no mpiexec beside this Python")
+def test_processes_whose_clocks_differ_solve_equally_often():
+    command = [str(MPIEXEC), "-n", "2", sys.executable, "-c", CLOCKS]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    first, second = sorted(done.stdout.split("\n")[:2])
+    assert first.split()[1] == second.split()[1]
