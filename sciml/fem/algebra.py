@@ -16,7 +16,7 @@ from sciml.fem.grids import ON_GRIDS, grid_preconditioner
 from sciml.fem.lattice import LatticePreconditioner
 from sciml.fem.meshes import FEMesh
 from sciml.fem.multigrid import AlgebraicMultigrid
-from sciml.linear.petsc import PythonPreconditioner
+from sciml.linear.petsc import PythonPreconditioner, last_directions
 
 __all__ = [
     "LinearChoice",
@@ -263,7 +263,7 @@ class LinearSolver:
             # What a network makes of a residual has no size: that of the residual counts.
             ksp.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
             ksp.setConvergenceTest(_Stagnation())
-            petsc_options = {"ksp_fcg_mmax": _DIRECTIONS, "ksp_fcg_truncation_type": "standard", **petsc_options}
+            petsc_options = last_directions(_DIRECTIONS) | dict(petsc_options)
         options = PETSc.Options()
         for key, value in petsc_options.items():
             options[prefix + key] = value

@@ -16,7 +16,7 @@ from sciml.linear.krylov import Iteration, LinearSolver, Prepared
 from sciml.linear.stencils import Grid
 from sciml.linear.systems import LinearSystem
 
-__all__ = ["PythonPreconditioner", "attach", "linear_operator", "solve_by_petsc"]
+__all__ = ["PythonPreconditioner", "attach", "last_directions", "linear_operator", "solve_by_petsc"]
 
 
 class PythonPreconditioner:
@@ -133,8 +133,7 @@ def attach(ksp: Any, context: PythonPreconditioner) -> None:
     if not plain:
         prefix = ksp.getOptionsPrefix() or ""
         database = PETSc.Options(prefix)
-        # PETSc has no calls for these.
-        given = {"ksp_fcg_mmax": max(1, prepared.directions), "ksp_fcg_truncation_type": "standard"}
+        given = last_directions(prepared.directions)
         for key, value in given.items():
             database[key] = value
         try:
@@ -142,6 +141,11 @@ def attach(ksp: Any, context: PythonPreconditioner) -> None:
         finally:
             for key in given:
                 database.delValue(key)
+
+
+def last_directions(n: int) -> dict[str, Any]:
+    """Options, for which PETSc has no calls, by which its flexible conjugate gradients keep the last n directions."""
+    return {"ksp_fcg_mmax": max(1, n), "ksp_fcg_truncation_type": "standard"}
 
 
 def solve_by_petsc(
