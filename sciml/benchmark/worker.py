@@ -265,12 +265,12 @@ class _Clock:
 
 
 def _timed[T](run: Callable[[], T], place: Placement) -> tuple[T, _Clock]:
-    """What `run` returns, and its seconds: CPU seconds summed over all processes."""
+    """What `run` returns, and its seconds: by the first process's clock, and CPU seconds summed over all processes."""
     place.wait()
     wall, cpu = time.perf_counter(), _cpu()
     out = run()
     place.wait()
-    return out, _Clock(time.perf_counter() - wall, place.total(_cpu() - cpu))
+    return out, _Clock(place.agree(time.perf_counter() - wall), place.total(_cpu() - cpu))
 
 
 def _warm_up(solver: Solver, run: Callable[[], Solution], place: Placement) -> tuple[dict[str, Any], float | None]:
@@ -313,8 +313,8 @@ def _repeated(
     in_a_row = 1
     while True:
         (solution, phases), clock = _timed(partial(_several, run, in_a_row), place)
-        if asked > 1 and not timings and in_a_row == 1 and place.agree(clock.wall < _LEAST):
-            in_a_row = place.agree(min(_MOST_IN_A_ROW, math.ceil(_LEAST / max(clock.wall, 1e-6))))
+        if asked > 1 and not timings and in_a_row == 1 and clock.wall < _LEAST:
+            in_a_row = min(_MOST_IN_A_ROW, math.ceil(_LEAST / max(clock.wall, 1e-6)))
             continue
         timings.append(phases | {"wall": clock.wall / in_a_row, "cpu": clock.cpu / in_a_row, "solves": in_a_row})
         used, longest = place.total(_cpu()), in_a_row * max(row["cpu"] for row in timings)
